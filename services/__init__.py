@@ -1,0 +1,1 @@
+"""Everything that runs inside a container of the workshop, one package a service."""

@@ -1,0 +1,1 @@
+"""Adapters without business words, shared by the services."""
