@@ -1,7 +1,7 @@
 """The errors of the workshop: one class for each thing that can be refused.
 
-Each class knows its HTTP status, its exit code on the command line and the word (`code`) that machines read. The message
-is one sentence for a person: it names the field or thing at fault and says what to do next.
+Each class knows its HTTP status, its exit code on the command line and the word (`code`) that machines read. The
+message is one sentence for a person: it names the field or thing at fault and says what to do next.
 """
 
 from typing import Any, ClassVar

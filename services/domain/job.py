@@ -53,7 +53,7 @@ class OutputFile(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     node_id: str
-    kind: str = Field(description="ComfyUI's list in the node's output: images, gifs, video, audio, 3d, text, files ...")
+    kind: str = Field(description="ComfyUI's list in the node's output: images, gifs, video, audio, 3d, text")
     type: str = Field(description="ComfyUI's folder: output or temp")
     subfolder: str
     filename: str
