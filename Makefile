@@ -1,0 +1,73 @@
+# The front door of the workshop: every verb, and no logic of its own. `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+ENSURE := bash services/local/ensure_machine.sh
+VENV   := .venv/bin/python
+LOCKS  := dev queue-manager worker rehearsal cli local test bench-peers gpu
+
+.PHONY: help up status down test test-fast lint format bench fairness chaos lock clean redis-server
+
+help: ## List every verb
+	@echo "The ComfyuME workshop. Verbs:"
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r verb words; do \
+		printf '  make %-10s %s\n' "$$verb" "$$words"; done
+
+up: redis-server .venv/.ready-local ## Start the workshop on this machine; Ctrl-C stops it
+	@exec $(VENV) -m services.local up
+
+status: .venv/.ready-local ## Say what of the workshop runs, and where
+	@$(VENV) -m services.local status
+
+down: .venv/.ready-local ## Stop the workshop that runs here, in order
+	@$(VENV) -m services.local down
+
+test: lint redis-server ## Check and test everything: lint, fast tests, then slow ones
+	@$(VENV) -m pytest -m "not slow"
+	@$(VENV) -m pytest -m slow
+
+test-fast: redis-server .venv/.ready-dev ## Run the fast tests only
+	@$(VENV) -m pytest -m "not slow"
+
+lint: .venv/.ready-dev ## Check form, types and who imports whom
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+format: .venv/.ready-dev ## Bring the source into the common form
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+bench: redis-server .venv/.ready-dev .venv-peers/.ready-bench-peers ## Measure ourselves beside other queues (BENCH_JSON=file: rows as JSON)
+	@$(VENV) -m tests.benchmarks
+
+fairness: redis-server .venv/.ready-dev ## Compare 10,000 random queue histories with the plain model
+	@$(VENV) -m tests.fairness
+
+chaos: redis-server .venv/.ready-dev ## Kill manager, Redis and workers at random for 3 minutes; no job may be lost
+	@$(VENV) -m tests.chaos
+
+lock: .venv/.ready-dev ## Resolve the dependencies anew into requirements/
+	@for extra in $(LOCKS); do \
+		case $$extra in dev|bench-peers) same= ;; *) same="--constraints requirements/dev.txt" ;; esac; \
+		echo "requirements/$$extra.txt"; \
+		.venv/bin/uv pip compile pyproject.toml --quiet --upgrade --extra $$extra $$same --universal --python-version 3.11 \
+			--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+			--custom-compile-command "make lock" --output-file requirements/$$extra.txt; \
+	done
+
+clean: ## Remove environments and caches; the workshop's data stay
+	@rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+	@find services tests infra -name __pycache__ -type d -prune -exec rm -rf {} +
+
+redis-server:
+	@$(ENSURE) package redis-server redis-server "the queue lives in a real Redis; the workshop starts one of its own"
+
+.venv/.ready-%: requirements/%.txt pyproject.toml services/local/ensure_machine.sh
+	@$(ENSURE) environment .venv $<
+
+.venv-peers/.ready-%: requirements/%.txt services/local/ensure_machine.sh
+	@$(ENSURE) environment .venv-peers $<
