@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 ENSURE := bash services/local/ensure_machine.sh
 VENV   := .venv/bin/python
-LOCKS  := dev queue-manager worker rehearsal cli local test bench-peers gpu
+LOCKS  := dev queue-manager worker rehearsal auth cli local test bench-peers gpu
 
 .PHONY: help up status down test test-fast lint format bench fairness chaos lock clean redis-server
 

@@ -104,9 +104,12 @@ install_lock() { # FOLDER LOCK
 
 # The command `comfyume` beside python; needs no network, because the lock brings setuptools.
 install_command() { # FOLDER
-    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-        --no-deps --no-build-isolation --editable . >&2 ||
+    local words
+    words=$("$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+        --no-deps --no-build-isolation --editable . 2>&1) || {
+        say "$words"
         give_up "The command comfyume could not be put into $1. Run \`make clean\`, then make again."
+    }
 }
 
 ensure_environment() { # FOLDER LOCK
