@@ -1,0 +1,1 @@
+"""Tests, benchmarks and the long kill test; none of it is part of an image."""
