@@ -1,4 +1,4 @@
 """Task queues that people use today, each behind the same four verbs, so that one program measures them all.
 
-Runs with the interpreter of the peers' own environment (extra `bench-peers`): imports nothing of the project but this folder.
+Runs with the interpreter of the peers' own environment (extra `bench-peers`): imports nothing else of the project.
 """

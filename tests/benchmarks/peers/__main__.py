@@ -1,4 +1,4 @@
-"""Measures one peer: `python -m tests.benchmarks.peers <peer> <worker|dispatch|enqueue|noop> ...`, one JSON object on stdout.
+"""Measures one peer: `python -m tests.benchmarks.peers <peer> <dispatch|enqueue|noop> ...`, one JSON object on stdout.
 
 The worker is a process of its own, started here for the measurements that need one and ended with it.
 """
@@ -63,7 +63,15 @@ class StampReader:
 def worker_process(arguments: argparse.Namespace, pipe: str) -> Iterator[None]:
     """Run the peer's worker beside us, pinned to its own core when there is more than one."""
     environment = {**os.environ, PIPE_VARIABLE: pipe}
-    command = [sys.executable, "-m", "tests.benchmarks.peers", arguments.peer, "worker", "--redis-url", arguments.redis_url]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.peers",
+        arguments.peer,
+        "worker",
+        "--redis-url",
+        arguments.redis_url,
+    ]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if arguments.worker_core is not None:
         os.sched_setaffinity(process.pid, {arguments.worker_core})
@@ -111,7 +119,7 @@ async def measure_enqueue(peer: Peer, payload: str, seconds: float) -> dict[str,
 
 
 async def measure_noop(peer: Peer, stamps: StampReader, payload: str, count: int) -> dict[str, Any]:
-    """Hand in `count` jobs, sixteen enqueues in flight, while one worker runs them; jobs a second until the last has run."""
+    """Hand in `count` jobs, sixteen at a time, while one worker runs them; jobs a second until the last has run."""
     begun = time.monotonic()
     left = iter(range(count))
 
@@ -164,7 +172,7 @@ def main() -> None:
     if arguments.verb == "worker":
         make_peer(arguments.peer, arguments.redis_url).work()
         return
-    print(json.dumps(asyncio.run(measure(arguments))))  # noqa: T201 - the figure is this program's output
+    print(json.dumps(asyncio.run(measure(arguments))))
 
 
 if __name__ == "__main__":

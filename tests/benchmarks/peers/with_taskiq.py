@@ -1,4 +1,4 @@
-"""taskiq: asyncio, a plain Redis list (its quickest broker; a job that its worker took is gone when the worker dies)."""
+"""taskiq: asyncio, a plain Redis list (its quickest broker; a taken job is gone when its worker dies)."""
 
 import asyncio
 
