@@ -37,11 +37,20 @@ class PayloadTooLarge(WorkshopError):
 
 
 class WorkflowRejected(WorkshopError):
-    """The workflow cannot run on any known worker; `node_errors` says why, node by node, in ComfyUI's own form."""
+    """The workflow cannot run on any known worker; `node_errors` says why, node by node, in ComfyUI's own form.
+
+    `comfy` is the `error` object that ComfyUI itself would answer: type, message, details, extra_info.
+    """
 
     status = 400
     exit_code = 2
     code = "workflow_rejected"
+
+    def __init__(
+        self, message: str, *, node_errors: dict[str, Any] | None = None, comfy: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(message, node_errors=node_errors)
+        self.comfy = comfy or {}
 
 
 class NotSignedIn(WorkshopError):
