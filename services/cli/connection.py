@@ -1,0 +1,127 @@
+"""Who asks whom: finds the address and the credential, from the environment or from a local workshop's folder.
+
+Responsible for the folder's `credentials.json` as far as the command line changes it, too: a participant who is added,
+removed or rotated here must still be so after the workshop's next start.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
+
+from services.cli.settings import CliSettings
+from services.domain.errors import InvalidInput, NotFound, NotSignedIn
+from services.domain.names import Role
+from services.kit.api_client import ApiClient
+
+DEFAULT_URL = "http://127.0.0.1:8180"
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Credential(BaseModel):
+    """One line of `credentials.json`."""
+
+    role: Role
+    name: str
+    token: SecretStr
+
+
+_CREDENTIALS = TypeAdapter(list[Credential])
+
+
+@dataclass(frozen=True)
+class WorkshopFolder:
+    """What the command line reads and writes in a local workshop's folder."""
+
+    path: Path
+
+    @property
+    def credentials_file(self) -> Path:
+        """The tokens of everybody in this workshop, readable by its owner only."""
+        return self.path / "credentials.json"
+
+    def credentials(self) -> list[Credential]:
+        """Return the workshop's credentials; raises InvalidInput when the file is damaged."""
+        try:
+            return _CREDENTIALS.validate_json(self.credentials_file.read_bytes())
+        except (ValidationError, OSError) as error:
+            raise InvalidInput(
+                f"{self.credentials_file} cannot be read as a list of role, name and token. "
+                "Set COMFYUME_TOKEN instead, or repair the file."
+            ) from error
+
+    def url(self) -> str:
+        """Return where the workshop runs, or ran last."""
+        try:
+            return str(json.loads((self.path / "running.json").read_text(encoding="utf-8"))["url"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return DEFAULT_URL
+
+    def keep(self, role: Role, name: str, token: str | None) -> None:
+        """Record a new token in `credentials.json`, or with None that there is none any more."""
+        rest = [known for known in self.credentials() if (known.role, known.name) != (role, name)]
+        if token is not None:
+            rest.append(Credential(role=role, name=name, token=SecretStr(token)))
+        lines: list[dict[str, Any]] = [
+            {"role": known.role, "name": known.name, "token": known.token.get_secret_value()} for known in rest
+        ]
+        fresh = self.credentials_file.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(lines, file, indent=2)
+        fresh.replace(self.credentials_file)
+
+
+def find_workshop(settings: CliSettings) -> WorkshopFolder | None:
+    """Return the local workshop's folder, None where there is none."""
+    if settings.workshop is not None:
+        folder = WorkshopFolder(settings.workshop)
+        if not folder.credentials_file.is_file():
+            raise NotFound("COMFYUME_WORKSHOP names a folder without credentials.json. Start that workshop once first.")
+        return folder
+    here = Path.cwd()
+    for place in (here, *here.parents, _REPOSITORY):
+        folder = WorkshopFolder(place / "workshop")
+        if folder.credentials_file.is_file():
+            return folder
+    return None
+
+
+def choose(credentials: list[Credential], role: Role, name: str) -> Credential:
+    """Pick the credential called `name`, or without one the first of the wanted role."""
+    for known in credentials:
+        if known.name == name if name else known.role is role:
+            return known
+    if name:
+        names = ", ".join(known.name for known in credentials)
+        raise NotFound(f"--as {name}: the local workshop has no credential of that name. It has: {names}.")
+    raise NotFound(f"The local workshop has no credential for the role {role}. Name one of its people with --as.")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A client, and the local workshop's folder if its credential came from there."""
+
+    api: ApiClient
+    workshop: WorkshopFolder | None
+
+
+def connect(role: Role, name: str = "") -> Connection:
+    """Return a connection for a verb that needs `role`; `name` is what --as says.
+
+    Raises NotSignedIn when there is neither COMFYUME_TOKEN nor a local workshop.
+    """
+    settings = CliSettings()
+    address = str(settings.url) if settings.url else None
+    if settings.token is not None and not name:
+        return Connection(ApiClient(address or DEFAULT_URL, settings.token), None)
+    folder = find_workshop(settings)
+    if folder is None:
+        raise NotSignedIn(
+            "There is no credential. Set COMFYUME_TOKEN (and COMFYUME_URL), or start a workshop: make up."
+        )
+    credential = choose(folder.credentials(), role, name)
+    return Connection(ApiClient(address or folder.url(), credential.token), folder)
