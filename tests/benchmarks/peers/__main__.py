@@ -107,14 +107,17 @@ async def measure_dispatch(peer: Peer, stamps: StampReader, payload: str, count:
     return {"p50": statistics.median(waits), "p99": waits[int(len(waits) * 0.99) - 1], "count": count}
 
 
-async def measure_enqueue(peer: Peer, payload: str, seconds: float) -> dict[str, Any]:
-    """One client, one job after the other, nobody takes them away; jobs a second and p50 in ms."""
+async def measure_enqueue(peer: Peer, payload: str, seconds: float, clients: int) -> dict[str, Any]:
+    """`clients` coroutines hand in one job after the other, nobody takes them away; jobs a second, p50 in ms."""
     waits = []
     begun = time.monotonic()
-    while time.monotonic() - begun < seconds:
-        before = time.monotonic()
-        await peer.enqueue(payload)
-        waits.append((time.monotonic() - before) * 1e3)
+
+    async def client() -> None:
+        while (before := time.monotonic()) - begun < seconds:
+            await peer.enqueue(payload)
+            waits.append((time.monotonic() - before) * 1e3)
+
+    await asyncio.gather(*(client() for _ in range(clients)))
     return {"per_second": len(waits) / (time.monotonic() - begun), "p50": statistics.median(waits)}
 
 
@@ -141,7 +144,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.verb == "enqueue":
         await peer.open()
         try:
-            return await measure_enqueue(peer, payload, arguments.seconds)
+            return await measure_enqueue(peer, payload, arguments.seconds, arguments.clients)
         finally:
             await peer.close()
     with tempfile.TemporaryDirectory(prefix="bench-peer-") as folder:
@@ -167,8 +170,12 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=2048)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--clients", type=int, default=1)
+    parser.add_argument("--core", type=int, help="the core of this process")
     parser.add_argument("--worker-core", type=int)
     arguments = parser.parse_args()
+    if arguments.core is not None:
+        os.sched_setaffinity(0, {arguments.core})
     if arguments.verb == "worker":
         make_peer(arguments.peer, arguments.redis_url).work()
         return
