@@ -25,7 +25,7 @@ REPEAT_SECONDS = 5.0
 """How long a request that may be repeated is tried while nobody answers: about a restart of the other side."""
 
 EVENTS_SILENCE_SECONDS = 60.0
-"""A stream of events that is silent for this long is taken for dead; a living one shows signs of life far more often."""
+"""A stream of events that is silent for this long is taken for dead; a living one shows signs of life more often."""
 
 OnBytes = Callable[[int], None]
 """Told the number of bytes that were just moved."""
@@ -101,9 +101,9 @@ class ApiClient:
         headers: dict[str, str] | None = None,
         repeatable: bool | None = None,
     ) -> Any:
-        """Send one request (`json`, or JSON as bytes in `content`) and return the decoded answer, None when it is empty.
+        """Send one request (`json`, or JSON as bytes in `content`); return the decoded answer, None when it is empty.
 
-        While nobody answers it is repeated for up to REPEAT_SECONDS where a repetition is harmless: everything but a POST,
+        While nobody answers it is repeated for up to REPEAT_SECONDS where that is harmless: everything but a POST,
         unless `repeatable` says otherwise.
         """
         if content is not None:
