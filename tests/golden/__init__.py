@@ -1,0 +1,1 @@
+"""Golden recordings of the real ComfyUI, and what makes and replays them."""
