@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, cast, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import hiredis
 from redis.asyncio import Redis
@@ -22,6 +22,7 @@ from services.domain.errors import StorageFull, Unavailable
 
 Argument: TypeAlias = bytes | str | int | float
 Command: TypeAlias = tuple[Argument, ...]
+P = TypeVar("P", bound=asyncio.Protocol)
 
 CONNECT_SECONDS = 2.0
 """How long a call waits for a new connection before it says that Redis is away."""
@@ -183,32 +184,37 @@ class RedisConnection:
                 return self._socket
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    socket = await self._open()
+                    socket = await self.open(_Socket)
                     await self._sign_in(socket)
             except (OSError, TimeoutError) as error:
                 raise Unavailable(AWAY) from error
             self._socket = socket
             return socket
 
-    async def _open(self) -> _Socket:
+    async def open(self, protocol: Callable[[], P]) -> P:
+        """Open one more connection to the same Redis, spoken by `protocol`; raises OSError."""
         loop = asyncio.get_running_loop()
         options = self._options
         if "path" in options:
-            _, socket = await loop.create_unix_connection(_Socket, options["path"])
-            return socket
+            _, spoken = await loop.create_unix_connection(protocol, options["path"])
+            return spoken
         tls = True if "connection_class" in options else None
         host, port = options.get("host", "127.0.0.1"), options.get("port", 6379)
-        _, socket = await loop.create_connection(_Socket, host, port, ssl=tls)
-        return socket
+        _, spoken = await loop.create_connection(protocol, host, port, ssl=tls)
+        return spoken
 
-    async def _sign_in(self, socket: _Socket) -> None:
+    def sign_in_commands(self) -> list[Command]:
+        """What a new connection has to send first: password and database, as the address has them."""
         commands: list[Command] = []
         if password := self._options.get("password"):
             user = self._options.get("username")
             commands.append(("AUTH", user, password) if user else ("AUTH", password))
         if database := self._options.get("db"):
             commands.append(("SELECT", database))
-        commands.append(("PING",))
+        return commands
+
+    async def _sign_in(self, socket: _Socket) -> None:
+        commands = [*self.sign_in_commands(), ("PING",)]
         for reply in await asyncio.gather(*socket.send(commands)):
             if isinstance(reply, Exception):
                 with contextlib.suppress(Exception):
