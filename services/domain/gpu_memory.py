@@ -1,7 +1,9 @@
-"""The rule that keeps a job from running a GPU out of memory. Pure: who measures and who unloads is the worker's business.
+"""The rule that keeps a job from running a GPU out of memory. Pure: who measures and who unloads is the worker's
+business.
 
-All amounts are bytes. What a job needs is taken to be its largest single model file: ComfyUI keeps one model on the GPU while
-it computes and moves others out when room is short, so the sum of all files would refuse workflows that run well.
+All amounts are bytes. What a job needs is taken to be its largest single model file: ComfyUI keeps one model on the
+GPU while it computes and moves others out when room is short, so the sum of all files would refuse workflows that run
+well.
 """
 
 from collections.abc import Iterable
@@ -27,7 +29,9 @@ def needed(file_sizes: Iterable[int | None]) -> int | None:
 
 
 def judge(need: int | None, free: int, total: int, reserve: int = RESERVE) -> Verdict:
-    """Compare `need` and the reserve with the GPU's memory. An unknown need is let through: refusing it would be a guess."""
+    """Compare `need` and the reserve with the GPU's memory. An unknown need is let through: refusing it would be a
+    guess.
+    """
     if need is None or need + reserve <= free:
         return Verdict.FITS
     return Verdict.UNLOAD_FIRST if need + reserve <= total else Verdict.TOO_LARGE

@@ -1,0 +1,1 @@
+"""Everything that speaks ComfyUI's own protocol: its HTTP interface, its websocket, its process."""
