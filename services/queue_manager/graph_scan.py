@@ -39,6 +39,7 @@ class _Node(msgspec.Struct, gc=False):
 
     known: ClassVar[FittingNode]
     has_inputs: ClassVar[bool]
+    inputs: msgspec.Struct
 
 
 class GraphScanner:

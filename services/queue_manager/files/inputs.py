@@ -36,7 +36,7 @@ class InputFiles:
 
     async def put(self, owner: str, name: str, parts: AsyncIterator[bytes], announced: int = 0) -> InputFile:
         """Take a file in under a checked name. Raises PayloadTooLarge, StorageFull; leaves nothing behind then."""
-        received = await receive(parts, self._folder / owner, limit=self._max_bytes, announced=announced)
+        received = await receive(parts, self._folder / ".incoming", limit=self._max_bytes, announced=announced)
         await asyncio.to_thread(keep, received, self._folder / owner / received.sha256)
         file = InputFile(name=name, sha256=received.sha256, size=received.size)
         entry = msgspec.json.encode([file.sha256, file.size])
