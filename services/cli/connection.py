@@ -5,7 +5,6 @@ removed or rotated here must still be so after the workshop's next start.
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from services.cli.settings import CliSettings
 from services.domain.errors import InvalidInput, NotFound, NotSignedIn
 from services.domain.names import Role
 from services.kit.api_client import ApiClient
+from services.kit.private_file import write_private
 
 DEFAULT_URL = "http://127.0.0.1:8180"
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -68,11 +68,7 @@ class WorkshopFolder:
         lines: list[dict[str, Any]] = [
             {"role": known.role, "name": known.name, "token": known.token.get_secret_value()} for known in rest
         ]
-        fresh = self.credentials_file.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(lines, file, indent=2)
-        fresh.replace(self.credentials_file)
+        write_private(self.credentials_file, json.dumps(lines, indent=2) + "\n")
 
 
 def find_workshop(settings: CliSettings) -> WorkshopFolder | None:

@@ -1,0 +1,116 @@
+"""The one visible folder of a local workshop: what lies where, who may read it, and the credentials made at first start."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from services.domain.errors import InvalidInput
+from services.domain.names import Role
+from services.kit.private_file import write_private
+
+
+def new_token() -> str:
+    """Return a fresh credential, 256 bits of randomness, in the form the queue manager knows."""
+    return "cme_" + secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True)
+class WorkshopFolder:
+    """The layout below `path`, which is absolute."""
+
+    path: Path
+
+    @property
+    def redis(self) -> Path:
+        """Redis: its configuration and its append-only file."""
+        return self.path / "redis"
+
+    @property
+    def queue(self) -> Path:
+        """The queue manager's files: inputs, outputs, catalogues, archive."""
+        return self.path / "queue"
+
+    @property
+    def logs(self) -> Path:
+        """One bounded log a part."""
+        return self.path / "logs"
+
+    @property
+    def credentials(self) -> Path:
+        """Everybody's tokens, `[{"role", "name", "token"}]`: also what the queue manager takes over at its start."""
+        return self.path / "credentials.json"
+
+    @property
+    def running(self) -> Path:
+        """What runs at the moment, for `status`, `down`, the command line, and the next `up` after a crash."""
+        return self.path / "running.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the program that runs this workshop, as long as it lives."""
+        return self.path / "lock"
+
+    def worker(self, name: str) -> Path:
+        """One worker's own files."""
+        return self.path / name
+
+    def ensure(self) -> None:
+        """Make the folders, closed to other users of this machine. Raises InvalidInput where that is impossible."""
+        try:
+            for folder in (self.path, self.redis, self.queue, self.logs):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInput(f"WORKSHOP_FOLDER={self.path} cannot be used: {error.strerror}.") from error
+
+    def ensure_credentials(self, participants: int, workers: int) -> None:
+        """Give a token to everybody who has none yet: participants, instructor, operator, workers.
+
+        Participants are only added at the very first start: whoever was removed later stays away.
+        """
+        known = self.read_credentials()
+        wanted = [(Role.INSTRUCTOR, "instructor"), (Role.OPERATOR, "operator")]
+        wanted += [(Role.WORKER, worker_name(number)) for number in range(1, workers + 1)]
+        if not known:
+            wanted[:0] = [(Role.PARTICIPANT, f"user{number:03}") for number in range(1, participants + 1)]
+        there = {(one["role"], one["name"]) for one in known}
+        added = [
+            {"role": role.value, "name": name, "token": new_token()}
+            for role, name in wanted
+            if (role, name) not in there
+        ]
+        if added:
+            write_private(self.credentials, json.dumps([*known, *added], indent=2) + "\n")
+
+    def read_credentials(self) -> list[dict[str, Any]]:
+        """Return what stands in `credentials.json`, nothing if there is no such file."""
+        if not self.credentials.exists():
+            return []
+        try:
+            return [dict(one) for one in json.loads(self.credentials.read_text(encoding="utf-8"))]
+        except (OSError, ValueError, TypeError) as error:
+            raise InvalidInput(
+                f"{self.credentials} is damaged. Repair it, or move it away to make new ones."
+            ) from error
+
+    def token(self, role: Role, name: str) -> SecretStr:
+        """Return one credential; raises InvalidInput when it is missing from the file."""
+        for one in self.read_credentials():
+            if (one.get("role"), one.get("name")) == (role, name):
+                return SecretStr(one["token"])
+        raise InvalidInput(f"{self.credentials} has no token for the {role} {name}.")
+
+    def redis_password(self) -> str:
+        """Return Redis's password, made at the first start."""
+        file = self.redis / "password"
+        if not file.exists():
+            write_private(file, secrets.token_urlsafe(32))
+        return file.read_text(encoding="utf-8").strip()
+
+
+def worker_name(number: int) -> str:
+    """Return the name of the worker with this number, from 1."""
+    return f"worker-{number}"

@@ -1,0 +1,169 @@
+"""Runs the workshop: starts each part when the one before is ready, restarts what dies, stops all in reverse order.
+
+A part that dies is started again, because the queue outlives every part and a class should not stand still for one of them;
+a part that dies again and again stops the workshop, because then somebody has to look.
+"""
+
+import contextlib
+import datetime
+import os
+import queue
+import signal
+import sys
+import time
+from collections import deque
+from types import FrameType
+
+from honcho.printer import Message, Printer
+
+from services.domain.errors import WorkshopError
+from services.local.folder import WorkshopFolder
+from services.local.part_process import PartProcess
+from services.local.parts import Part
+from services.local.probes import Probes
+from services.local.running import Running, RunningProcess, write_running
+from services.local.settings import WorkshopSettings
+
+PROBE_SECONDS = 0.2
+"""Between two questions whether a starting part is ready."""
+
+MAX_DEATHS = 5
+DEATHS_WITHIN_SECONDS = 60.0
+"""A part that dies more often than this stops the workshop."""
+
+RESTART_PAUSE_SECONDS = 1.0
+
+RUNNER = "workshop"
+
+
+class PartFailed(WorkshopError):
+    """A part cannot be kept running; the message says which and where its log is."""
+
+    code = "part_failed"
+
+
+class Runner:
+    """One run of the workshop, from `up` until everything has stopped."""
+
+    def __init__(self, settings: WorkshopSettings, folder: WorkshopFolder, parts: list[Part]) -> None:
+        self._settings = settings
+        self._folder = folder
+        # SimpleQueue, because a signal handler puts into it: a Queue could be locked by the very code it interrupts.
+        self._events: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._parts = [PartProcess(part, folder.logs, self._events) for part in parts]
+        self._by_name = {one.part.name: one for one in self._parts}
+        self._probes = Probes(settings, folder)
+        self._deaths: dict[str, deque[float]] = {part.name: deque(maxlen=MAX_DEATHS) for part in parts}
+        self._stop_signals = 0
+        self._printer = Printer(sys.stdout, width=max(len(name) for name in (*self._by_name, RUNNER)))
+
+    @property
+    def stopping(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self._stop_signals > 0
+
+    def listen_to_signals(self) -> None:
+        """Let Ctrl-C and SIGTERM end the workshop in order, and a second one at once."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._stop_signals += 1
+        self._events.put(None)
+
+    def start(self) -> None:
+        """Start every part in turn; returns early when somebody asked for the end. Raises PartFailed."""
+        for process in self._parts:
+            if self.stopping:
+                return
+            process.start()
+            self._wait_until_ready(process)
+
+    def watch(self) -> None:
+        """Return when somebody asked for the end; restarts parts meanwhile. Raises PartFailed."""
+        while not self.stopping:
+            self._take_events(None)
+            for process in self._parts:
+                if not process.running and not self.stopping:
+                    self._restart(process)
+
+    def stop(self) -> None:
+        """Stop every part, the last one first, and wait for each."""
+        for process in reversed(self._parts):
+            if process.running:
+                self._stop_one(process)
+        write_running(self._folder, Running(url=self._settings.url))
+
+    def say(self, sentence: str, name: str = RUNNER) -> None:
+        """Print a sentence about a part, in honcho's form."""
+        with contextlib.suppress(OSError):  # the terminal may be gone; the parts must still be stopped in order
+            self._printer.write(Message("line", sentence, datetime.datetime.now(), name, None))
+
+    def _take_events(self, seconds: float | None) -> None:
+        """Hand over what honcho reported; waits up to `seconds` for the first message, None for ever."""
+        try:
+            message = self._events.get(timeout=seconds)
+            while True:
+                if message is not None:
+                    self._by_name[message.name].take(message)
+                    if message.type == "start":
+                        self._record()
+                message = self._events.get_nowait()
+        except queue.Empty:
+            return
+
+    def _record(self) -> None:
+        seen = [RunningProcess.of(one.part.name, one.pid) for one in self._parts if one.pid and one.running]
+        parts = [one for one in seen if one is not None]
+        write_running(self._folder, Running(url=self._settings.url, runner=this_process(), parts=parts))
+
+    def _wait_until_ready(self, process: PartProcess) -> None:
+        end = time.monotonic() + self._settings.start_seconds
+        while not self.stopping:
+            self._take_events(PROBE_SECONDS)
+            if not process.running:
+                raise self._failed(process, f"ended with exit code {process.exit_code} before it was ready")
+            if self._probes.ready(process.part, process.started_ms):
+                self.say(f"ready: {process.part.place}", process.part.name)
+                return
+            if time.monotonic() > end:
+                raise self._failed(process, f"was not ready within {self._settings.start_seconds:.0f} s")
+
+    def _restart(self, process: PartProcess) -> None:
+        deaths = self._deaths[process.part.name]
+        deaths.append(time.monotonic())
+        if len(deaths) == MAX_DEATHS and deaths[-1] - deaths[0] < DEATHS_WITHIN_SECONDS:
+            raise self._failed(process, f"died {MAX_DEATHS} times within {DEATHS_WITHIN_SECONDS:.0f} s")
+        self._show_last_lines(process)
+        self.say(f"died with exit code {process.exit_code}; starting it again", process.part.name)
+        self._take_events(RESTART_PAUSE_SECONDS)
+        process.start()
+        self._wait_until_ready(process)
+
+    def _failed(self, process: PartProcess, what: str) -> PartFailed:
+        self._show_last_lines(process)
+        return PartFailed(
+            f"The part {process.part.name} {what}. Its last lines stand above; all are in {process.log_file}."
+        )
+
+    def _show_last_lines(self, process: PartProcess) -> None:
+        for line in process.last_lines:
+            self.say(line, process.part.name)
+
+    def _stop_one(self, process: PartProcess) -> None:
+        self.say("stopping", process.part.name)
+        process.terminate()
+        signals, end = self._stop_signals, time.monotonic() + process.part.stop_seconds
+        while process.running:
+            self._take_events(max(0.0, min(1.0, end - time.monotonic())))
+            impatient = self._stop_signals > max(signals, 1)
+            if process.running and (impatient or time.monotonic() > end):
+                self.say("did not stop in time; ending it at once", process.part.name)
+                process.kill()
+                self._take_events(1.0)
+        self.say("stopped", process.part.name)
+
+
+def this_process() -> RunningProcess | None:
+    """Return the record of the program that runs the workshop."""
+    return RunningProcess.of(RUNNER, os.getpid())
