@@ -102,7 +102,7 @@ def is_model_file(value: object) -> bool:
 
 
 def is_of_kind(name: str, file_word: str) -> bool:
-    """Say whether a file's ending suits an input of that kind (`NodeInput.file_word`); ComfyUI offers sound in videos."""
+    """Say whether a file's ending suits an input of that kind (`NodeInput.file_word`)."""
     endings = _ENDINGS_OF_KIND.get(file_word)
     return endings is None or name.lower().endswith(endings)
 

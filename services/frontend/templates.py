@@ -1,0 +1,83 @@
+"""The template workflows in the page's Load menu: read-only, from the MIT-licensed package of ComfyUI's makers.
+
+Opening one makes a copy in the page; saving that goes to the participant's own folder. A newer package never touches
+what somebody saved.
+"""
+
+import json
+from functools import lru_cache
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from services.domain.errors import NotFound
+
+PACKAGE = "comfyui_workflow_templates_json"
+
+OFFERED = (
+    "image_flux2_text_to_image_9b",
+    "image_flux2_klein_text_to_image",
+    "video_ltx2_t2v",
+    "video_ltx2_t2v_distilled",
+    "basic_mask_operations_and_compositing",
+)
+"""Product requirement, section 5: Flux.2 Klein 9B and 4B, LTX-2 and its distilled form, one example."""
+
+_CARD_ENDINGS = (".webp", ".png", ".jpg", ".mp4", ".mp3", ".gif")
+
+
+def read(name: str) -> tuple[bytes, str]:
+    """The template list, one offered template, or the picture on its card; bytes and content type.
+
+    Raises:
+        NotFound: nothing of that name is offered.
+    """
+    stem = name.rpartition(".")[0]
+    if name == "index.json":
+        return _index(), "application/json"
+    if name.endswith(".json") and stem in OFFERED:
+        return _folder().joinpath(name).read_bytes(), "application/json"
+    title = _titles().get(stem.rstrip("0123456789").removesuffix("-"))
+    if title is not None and name.endswith(_CARD_ENDINGS):
+        return _card(title), "image/svg+xml"
+    raise NotFound("template: there is none of that name; look at the list.")
+
+
+def published_names(folder: Path | None) -> list[str]:
+    """The names of the workflows that the instructor published, without their ending."""
+    if folder is None or not folder.is_dir():
+        return []
+    return sorted(path.stem for path in folder.glob("*.json") if path.is_file())
+
+
+def _folder() -> Path:
+    return Path(str(files(PACKAGE))) / "templates"
+
+
+@lru_cache(maxsize=1)
+def _index() -> bytes:
+    """The package's own list, cut down to what is offered here."""
+    groups: list[dict[str, Any]] = json.loads(_folder().joinpath("index.json").read_bytes())
+    kept = []
+    for group in groups:
+        chosen = [entry for entry in group["templates"] if entry["name"] in OFFERED]
+        if chosen:
+            kept.append({**group, "templates": chosen})
+    return json.dumps(kept).encode()
+
+
+@lru_cache(maxsize=1)
+def _titles() -> dict[str, str]:
+    return {entry["name"]: entry["title"] for group in json.loads(_index()) for entry in group["templates"]}
+
+
+def _card(title: str) -> bytes:
+    """A plain picture for a template's card: the package comes without its makers' pictures."""
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 300"><rect width="400" height="300" fill="#232326"/>'
+        '<circle cx="60" cy="150" r="10" fill="#4c8dff"/><circle cx="340" cy="150" r="10" fill="#4c8dff"/>'
+        '<path d="M70 150C160 60 240 240 330 150" fill="none" stroke="#4c8dff" stroke-width="4"/>'
+        f'<text x="200" y="270" fill="#ededf0" font-family="sans-serif" font-size="18" text-anchor="middle">'
+        f"{escape(title)}</text></svg>"
+    ).encode()
