@@ -22,7 +22,7 @@ from services.local.settings import WorkshopSettings, read_settings
 FIRST_JOB = REPOSITORY / "services" / "local" / "examples" / "first-job" / "workflow.json"
 
 app = typer.Typer(
-    help="The workshop on this machine. Exit codes: 0 done, 1 failed or refused, 2 wrong setting, 4 something is missing.",
+    help="The workshop on this machine. Exit codes: 0 done, 1 failed or refused, 2 wrong setting, 4 something missing.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,4 +1,4 @@
-"""The one visible folder of a local workshop: what lies where, who may read it, and the credentials made at first start."""
+"""The one visible folder of a local workshop: what lies where, who may read it, and the credentials made at first."""
 
 import json
 import secrets

@@ -27,7 +27,7 @@ LAST_LINES = 15
 
 
 class PartProcess:
-    """Runs a part, any number of times in turn. honcho's messages about it go to `events`; the owner hands them back."""
+    """Runs a part, several times in turn. honcho's messages about it go to `events`; the owner hands them back."""
 
     def __init__(self, part: Part, logs: Path, events: "queue.SimpleQueue[Message | None]") -> None:
         self.part = part

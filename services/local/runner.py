@@ -1,7 +1,7 @@
 """Runs the workshop: starts each part when the one before is ready, restarts what dies, stops all in reverse order.
 
-A part that dies is started again, because the queue outlives every part and a class should not stand still for one of them;
-a part that dies again and again stops the workshop, because then somebody has to look.
+A part that dies is started again, because the queue outlives every part and a class should not stand still for one of
+them; a part that dies again and again stops the workshop, because then somebody has to look.
 """
 
 import contextlib
