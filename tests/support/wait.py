@@ -40,7 +40,7 @@ async def wait_until(condition: Callable[[], T | Awaitable[T]], what: str = "", 
     end = time.monotonic() + limit
     while True:
         answer = condition()
-        last: T = await answer if inspect.isawaitable(answer) else answer  # type: ignore[assignment]
+        last: T = await answer if inspect.isawaitable(answer) else answer
         if last:
             return last
         if time.monotonic() > end:

@@ -3,11 +3,9 @@
 Plain frozen records. All times are unix milliseconds, all durations milliseconds unless the name says seconds.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from services.domain.job import Discipline, InputFile, JobState, OutputFile, Priority
+from services.domain.job import Discipline, InputFile, JobState, Priority
 
 ANY_POOL = "any"
 """The pool of jobs that were submitted while no catalogue was known; every worker leases from it."""
@@ -52,17 +50,6 @@ class Extended:
 
     expires_at: int
     stop: str | None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a worker reports with a job that succeeded."""
-
-    outputs: Sequence[OutputFile] = ()
-    executed: Mapping[str, Any] = field(default_factory=dict)
-    cached_nodes: Sequence[str] = ()
-    run_ms: int = 0
-    loaded_model: str = ""
 
 
 @dataclass(frozen=True)
