@@ -1,0 +1,76 @@
+"""Start the queue manager: read the settings, serve until told to end. `python -m services.queue_manager`."""
+
+import gc
+import socket
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+
+from services.domain.errors import WorkshopError
+from services.kit.logs import configure_logs, get_logger
+from services.queue_manager.app import create_app
+from services.queue_manager.credentials import read_bootstrap
+from services.queue_manager.settings import QueueManagerSettings
+
+GOODBYE_SECONDS = 10
+"""How long running requests may take to finish once the process was told to end."""
+
+log = get_logger("services.queue_manager")
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with a word to the parked requests when it ends and a quiet garbage collector once it runs."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the socket and say so."""
+        await super().startup(sockets)
+        if self.started:
+            # What exists now lives as long as the process: walking through it again and again is wasted time.
+            gc.collect()
+            gc.freeze()
+            log.info("ready", host=self.config.host, port=self.servers[0].sockets[0].getsockname()[1])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the parked requests go first, then wait for the others."""
+        self.config.app.state.stopping.set()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code."""
+    try:
+        settings = QueueManagerSettings()
+        read_bootstrap(settings.bootstrap_credentials_file)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        print(
+            f"The setting QUEUE_{'_'.join(map(str, first['loc'])).upper()} is not valid: {first['msg']}.",
+            file=sys.stderr,
+        )
+        return 2
+    except WorkshopError as error:
+        print(error.message, file=sys.stderr)
+        return error.exit_code
+    configure_logs(settings.log_level)
+    server = Server(
+        uvicorn.Config(
+            create_app(settings),
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop",
+            http="httptools",
+            ws="websockets-sansio",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=GOODBYE_SECONDS,
+        )
+    )
+    server.run()
+    return 0 if server.started else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

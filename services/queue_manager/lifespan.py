@@ -1,0 +1,124 @@
+"""What lives as long as the process: opened in order at start, closed in reverse at the end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.kit.clock import now_ms
+from services.kit.redis_connection import RedisConnection
+from services.queue_manager import metrics
+from services.queue_manager.background import Tick, repeat
+from services.queue_manager.bell import Bell, StopSignals
+from services.queue_manager.catalogue_store import CatalogueStore
+from services.queue_manager.credentials import Credentials, read_bootstrap
+from services.queue_manager.dependencies import State
+from services.queue_manager.files.inputs import InputFiles
+from services.queue_manager.files.outputs import OutputFiles
+from services.queue_manager.leasing import Leasing
+from services.queue_manager.parity import Parity
+from services.queue_manager.pooling import Pools
+from services.queue_manager.repository import JobRepository
+from services.queue_manager.scripts import Limits, Scripts
+from services.queue_manager.settings import QueueManagerSettings
+from services.queue_manager.signals import Signals
+from services.queue_manager.views import JobViews
+from services.queue_manager.workers import Workers
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
+
+
+def build(settings: QueueManagerSettings, redis: RedisConnection) -> State:
+    """Make every part; nothing is connected and nothing runs yet."""
+    limits = Limits(
+        waiting_cap=settings.waiting_cap,
+        running_cap=settings.running_cap,
+        keep_ended_ms=settings.keep_ended_seconds * 1000,
+        events_length=settings.events_length,
+    )
+    jobs = JobRepository(redis, Scripts(redis, limits))
+    catalogues = CatalogueStore(redis, settings.data_dir / "catalogues")
+    pools = Pools(redis, jobs, catalogues)
+    inputs = InputFiles(redis, jobs, settings.data_dir / "inputs", settings.max_input_bytes)
+    leasing = Leasing(jobs, pools, settings.lease_seconds)
+    workers = Workers(redis, jobs, catalogues)
+    return State(
+        settings=settings,
+        redis=redis,
+        jobs=jobs,
+        credentials=Credentials(redis),
+        bell=Bell(leasing.claim, pools.of_worker, leasing.give_back),
+        stops=StopSignals(),
+        leasing=leasing,
+        workers=workers,
+        views=JobViews(jobs, workers),
+        catalogues=catalogues,
+        pools=pools,
+        parity=Parity(catalogues, pools, inputs),
+        inputs=inputs,
+        outputs=OutputFiles(jobs, settings.data_dir, settings.max_input_bytes),
+    )
+
+
+def lifespan_of(settings: QueueManagerSettings) -> Lifespan:
+    """Make the lifespan of an application with these settings."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[State]:
+        bootstrap = read_bootstrap(settings.bootstrap_credentials_file)
+        async with AsyncExitStack() as stack:
+            redis = RedisConnection(settings.redis_url.get_secret_value())
+            stack.push_async_callback(redis.close)
+            state = build(settings, redis)
+
+            async def look_again() -> None:
+                """The line is there (again): read what other processes may have changed meanwhile."""
+                await state["credentials"].load(bootstrap, now_ms())
+                await state["catalogues"].refresh()
+                await state["pools"].refresh()
+                state["bell"].ring()
+                state["stops"].ring_all()
+
+            signals = Signals(redis, state["bell"], state["stops"], state["credentials"], look_again)
+            state["credentials"].announcer = signals
+            jobs = [signals.run(), state["bell"].run(), _let_go(app.state.stopping, state)]
+            tasks = [asyncio.create_task(job) for job in (*jobs, *map(repeat, ticks(state)))]
+            stack.push_async_callback(_cancel, tasks)
+            yield state
+            await state["workers"].flush()
+
+    return lifespan
+
+
+def ticks(state: State) -> list[Tick]:
+    """The work that is done at intervals."""
+    jobs, workers, pools, catalogues = state["jobs"], state["workers"], state["pools"], state["catalogues"]
+
+    async def reap() -> None:
+        metrics.REAPED.inc(len(await jobs.reap(now_ms())))
+
+    async def repool() -> None:
+        await catalogues.refresh()
+        await pools.refresh()
+        await pools.repool(now_ms())
+
+    return [
+        Tick("reap", 1.0, reap),
+        Tick("workers", 1.0, workers.flush),
+        Tick("repool", 2.0, repool),
+        Tick("forget workers", 600.0, lambda: workers.forget_silent(now_ms())),
+    ]
+
+
+async def _let_go(stopping: asyncio.Event, state: State) -> None:
+    """Answer everybody who is parked as soon as the process is told to end."""
+    await stopping.wait()
+    state["bell"].close()
+    state["stops"].close()
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
