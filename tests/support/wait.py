@@ -7,7 +7,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
@@ -35,6 +35,10 @@ def wait_for(condition: Callable[[], T], what: str = "", limit: float = LIMIT_SE
         time.sleep(PAUSE_SECONDS)
 
 
+@overload
+async def wait_until(condition: Callable[[], Awaitable[T]], what: str = "", limit: float = LIMIT_SECONDS) -> T: ...
+@overload
+async def wait_until(condition: Callable[[], T], what: str = "", limit: float = LIMIT_SECONDS) -> T: ...
 async def wait_until(condition: Callable[[], T | Awaitable[T]], what: str = "", limit: float = LIMIT_SECONDS) -> T:
     """The same for a coroutine function or a plain one, without blocking the event loop."""
     end = time.monotonic() + limit
