@@ -28,7 +28,7 @@ DELAY_SECONDS = (0.0, 1.5)
 
 @dataclass(frozen=True)
 class CancelOutcome:
-    """What a run has to tell; `stops` are the seconds from the cancel of a running job to its end, as its owner sees."""
+    """What a run has to tell; `stops`: seconds from the cancel of a running job to its end, as its owner sees."""
 
     ends: Counter[str]
     never_started: int
@@ -85,8 +85,7 @@ class Person:
 
     def _make(self, number: int, *, long: bool) -> Handed:
         steps = LONG_JOB_STEPS if long else 10
-        job = Handed(number, self._name, workflow(number, LONG_JOB_SECONDS if long else SHORT_JOB_SECONDS, steps))
-        return job
+        return Handed(number, self._name, workflow(number, LONG_JOB_SECONDS if long else SHORT_JOB_SECONDS, steps))
 
     async def _cancel_foreign(self, other: str, job: Handed) -> None:
         async with self._workshop.client(other) as client:

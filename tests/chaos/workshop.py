@@ -1,4 +1,4 @@
-"""The room under test: a real Redis, one queue manager, workers with rehearsal engines; each can be killed and started."""
+"""The room under test: a real Redis, one queue manager, workers with rehearsal engines; all can be killed."""
 
 import json
 import random
