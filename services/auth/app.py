@@ -4,6 +4,7 @@ import math
 import time
 from typing import Annotated, Any
 
+import httpx
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Form, Header, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
@@ -49,6 +50,13 @@ def create_app(settings: AuthSettings) -> FastAPI:
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
+
+    @app.get("/health")
+    async def health(accept: Annotated[str, Header()] = "") -> Response:
+        parts = {"sign_in": "ok", "queue": "ok" if await _is_ready(settings.queue_url) else "not answering"}
+        if "text/html" not in accept:
+            return JSONResponse(parts)
+        return page("health.html", 200, parts=parts)
 
     @app.get("/verify")
     async def verify(
@@ -109,6 +117,14 @@ def create_app(settings: AuthSettings) -> FastAPI:
         return response
 
     return app
+
+
+async def _is_ready(queue_url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(timeout=3) as client:
+            return (await client.get(f"{queue_url}/readyz")).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def _answer(verdict: Verdict) -> Response:

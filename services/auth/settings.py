@@ -15,6 +15,9 @@ class AuthSettings(BaseSettings):
     port: int = Field(default=8170, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     accounts_file: Path = Field(description="JSON file of accounts: name, role, bcrypt hash, session epoch.")
     session_keys_file: Path = Field(description="File of signing keys, one a line, the newest first.")
+    queue_url: str = Field(
+        default="http://127.0.0.1:8180", description="The queue manager, for the public health page."
+    )
     session_hours: float = Field(default=12, gt=0, le=24 * 30, description="A session ends this long after sign-in.")
     failures_allowed: int = Field(default=5, ge=1, le=100, description="Wrong passwords before the lock-out.")
     lockout_seconds: float = Field(default=60, gt=0, le=3600, description="Over how long wrong passwords are counted.")

@@ -1,10 +1,20 @@
 """Free TCP ports for processes that insist on being told one."""
 
+import random
 import socket
+
+_BELOW_EPHEMERAL = range(20_000, 32_000)
+"""Linux takes the ports of outgoing connections from 32768 upwards: from there one may be gone before it is used."""
 
 
 def free_port() -> int:
-    """A port that was free a moment ago; the kernel does not hand the same one out again for a while."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that was free a moment ago, chosen at random where no outgoing connection takes one."""
+    while True:
+        port = random.choice(_BELOW_EPHEMERAL)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
