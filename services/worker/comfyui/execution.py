@@ -27,6 +27,7 @@ _QUIET_SECONDS = 5.0
 """Silence after which /queue and /history are asked."""
 _HISTORY_SECONDS = 10.0
 """How long the history entry may come after the message that announces the end."""
+_LAST_MESSAGE_SECONDS = 1.0
 _INTERRUPT_PAUSE = 0.2
 
 
@@ -158,7 +159,8 @@ class Execution:
             self._on_frame(*kept)
 
     async def _read_verdict(self) -> Outcome:
-        """The end was announced: wait for the history entry, and do without it if ComfyUI keeps none."""
+        """The end was announced: take the last messages, then the history entry, or do without if ComfyUI keeps none."""
+        await self._take_last_messages()
         deadline = time.monotonic() + _HISTORY_SECONDS
         entry = None
         while entry is None and time.monotonic() < deadline:
@@ -172,8 +174,16 @@ class Execution:
         self._relay_the_rest()
         return self._verdict(entry)
 
+    async def _take_last_messages(self) -> None:
+        """Relay until `executing` without a node, which ComfyUI sends when the history entry is written."""
+        deadline = time.monotonic() + _LAST_MESSAGE_SECONDS
+        while (left := deadline - time.monotonic()) > 0 and (item := await self._next(left)) is not None:
+            self._relay(item)
+            if isinstance(item, TextMessage) and item.type == "executing" and item.data.get("node") is None:
+                return
+
     def _relay_the_rest(self) -> None:
-        """Messages that came while the history was read, such as the last `executing` without a node."""
+        """Relay what has come meanwhile."""
         while not self._inbox.empty():
             self._relay(self._inbox.get_nowait())
 
