@@ -39,6 +39,8 @@ REQUEST_SECONDS = Histogram(
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINES_PER_SECOND = 20.0
+_PROBES = ("/healthz", "/readyz")
+"""Asked every few seconds by machines that act on the answer; not worth a line each."""
 _FRAMEWORK_CODES = {401: "not_signed_in", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 
 
@@ -70,7 +72,7 @@ _budget = LogBudget(_LINES_PER_SECOND)
 
 def log_request(method: str, route: str, status: int, seconds: float) -> None:
     """Write the access line of one request: refusals and failures within the budget, successes at level debug."""
-    if status < 400:
+    if status < 400 or route in _PROBES:
         log.debug("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
         return
     if _budget.take():

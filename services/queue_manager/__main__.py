@@ -3,6 +3,7 @@
 import gc
 import socket
 import sys
+from types import FrameType
 
 import uvicorn
 from pydantic import ValidationError
@@ -30,6 +31,11 @@ class Server(uvicorn.Server):
             gc.collect()
             gc.freeze()
             log.info("ready", host=self.config.host, port=self.servers[0].sockets[0].getsockname()[1])
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in order at the first signal, at once at the second; the orderly end exits with 0, not by the signal."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the parked requests go first, then wait for the others."""

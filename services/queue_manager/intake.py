@@ -183,6 +183,7 @@ def _targets(given: Sequence[str] | None) -> tuple[str, ...]:
         return ()
     if len(given) > MAX_TARGETS or any(not 0 < len(target) <= MAX_TARGET for target in given):
         raise InvalidInput(
-            f"The field partial_execution_targets must hold at most {MAX_TARGETS} node ids of 1 to {MAX_TARGET} characters."
+            f"The field partial_execution_targets must hold at most {MAX_TARGETS} node ids of 1 to {MAX_TARGET} "
+            "characters."
         )
     return tuple(given)

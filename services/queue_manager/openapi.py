@@ -9,12 +9,12 @@ from services.queue_manager.leasing import LEASE_MEDIA_TYPE
 from services.queue_manager.schemas import ErrorAnswer
 
 DESCRIPTION = """
-Jobs go `queued -> running -> succeeded | failed | cancelled | dead`. A participant submits ComfyUI graphs and sees nobody
-else's; workers take them under a *lease*, keep it by *heartbeat*, and report how they ended.
+Jobs go `queued -> running -> succeeded | failed | cancelled | dead`. A participant submits ComfyUI graphs and sees
+nobody else's; workers take them under a *lease*, keep it by *heartbeat*, and report how they ended.
 
 Every request carries `Authorization: Bearer <token>`; who you are and what you may do follows from the token alone.
-Every refusal is `{"error": word, "detail": sentence}`. A job of somebody else and a job that does not exist are the same: 404.
-All times are unix milliseconds.
+Every refusal is `{"error": word, "detail": sentence}`. A job of somebody else and one that does not exist are the same:
+404. All times are unix milliseconds.
 """
 
 TAGS = [
@@ -85,12 +85,7 @@ _LEASE_BODY: dict[str, Any] = {
     "properties": {
         "worker": {"type": "string", "description": "The worker's name, as in its credential.", "example": "gpu-1"},
         "wait_seconds": {"type": "number", "minimum": 0, "maximum": 30, "default": 0},
-        "loaded_model": {
-            "type": "string",
-            "nullable": True,
-            "maxLength": 200,
-            "description": "What the worker has loaded; preferred.",
-        },
+        "loaded_model": {"type": ["string", "null"], "maxLength": 200, "description": "What it has loaded."},
     },
 }
 
@@ -106,7 +101,7 @@ def _ref(name: str) -> dict[str, Any]:
 def _refused(*statuses: int) -> dict[str, Any]:
     extra = {
         400: "The workflow cannot run anywhere; see node_errors.",
-        429: "A cap is reached; the sentence says which.",
+        429: "A cap is reached; the sentence names it.",
     }
     return {
         str(status): {

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.domain.job import Discipline, Job, JobError, JobState, Priority
+from services.domain.job import Discipline, InputFile, Job, JobError, JobState, OutputFile, Priority
 from services.domain.names import Name, Role
 from services.queue_manager.credentials import TOKEN_PATTERN
 
@@ -215,6 +215,24 @@ class WorkerView(BaseModel):
     gpu: dict[str, Any] | None = None
     loaded_model: str = ""
     profile: str = Field(default="", description="workers with the same profile have the same nodes and models")
+
+
+class InputList(BaseModel):
+    """One's own uploads."""
+
+    inputs: list[InputFile]
+
+
+class OutputView(OutputFile):
+    """An output with the address to download it from."""
+
+    url: str
+
+
+class OutputList(BaseModel):
+    """What a job produced."""
+
+    outputs: list[OutputView]
 
 
 class HeartbeatAnswer(BaseModel):

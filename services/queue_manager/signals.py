@@ -71,6 +71,8 @@ class Signals:
                     await self._take_changes_until(line.ended())
             except WorkshopError as error:
                 log.warning("the line to Redis is down", error=error.code)
+            except Exception:
+                log.exception("the line to Redis broke")
             finally:
                 self._credentials.distrust()
             await asyncio.sleep(RETRY_SECONDS)
