@@ -119,10 +119,14 @@ class Runner:
 
     def _wait_until_ready(self, process: PartProcess) -> None:
         end = time.monotonic() + self._settings.start_seconds
+        asked = 0.0
         while not self.stopping:
             self._take_events(PROBE_SECONDS)
             if not process.running:
                 raise self._failed(process, f"ended with exit code {process.exit_code} before it was ready")
+            if time.monotonic() < asked + PROBE_SECONDS:
+                continue  # its log lines wake this loop, too
+            asked = time.monotonic()
             if self._probes.ready(process.part, process.started_ms):
                 self.say(f"ready: {process.part.place}", process.part.name)
                 return
