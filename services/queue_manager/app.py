@@ -3,6 +3,7 @@
 import asyncio
 
 from fastapi import FastAPI
+from starlette.routing import Route
 
 from services.kit.http_service import RequestContext, install_error_handlers
 from services.queue_manager import openapi
@@ -28,7 +29,7 @@ def create_app(settings: QueueManagerSettings) -> FastAPI:
     install_error_handlers(app)
     app.add_middleware(RequestContext)
     for hot in HOT.values():
-        app.add_route(hot.path, hot, methods=["POST"])
+        app.routes.append(Route(hot.path, hot, methods=["POST"], include_in_schema=False))
     for router in ROUTERS:
         app.include_router(router, responses=openapi.REFUSALS)
     openapi.install(app)

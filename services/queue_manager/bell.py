@@ -9,6 +9,7 @@ connection.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from services.domain.job import Lease
 from services.kit.logs import get_logger
@@ -73,12 +74,13 @@ class Bell:
         waiter = Waiter(worker, loaded_model)
         self._waiters[waiter] = None
         self._rung.set()  # a job may have arrived between the caller's own claim and this line
-        left = asyncio.ensure_future(gone)
+        left: asyncio.Future[None] = asyncio.ensure_future(gone)
+        either: set[asyncio.Future[Any]] = {waiter.answer, left}
         try:
-            await asyncio.wait({waiter.answer, left}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if waiter.claiming and not left.done():
                 waiter.overdue = True  # a claim is on its way: its outcome, job or none, is the answer
-                await asyncio.wait({waiter.answer, left}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             claimed = waiter.answer.result() if waiter.answer.done() else None
             if claimed is not None and left.done():
                 await self._give_back(claimed)

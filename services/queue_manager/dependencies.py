@@ -18,6 +18,7 @@ from services.kit.redis_connection import RedisConnection
 from services.queue_manager.bell import Bell, StopSignals
 from services.queue_manager.catalogue_store import CatalogueStore
 from services.queue_manager.credentials import Credentials, Identity
+from services.queue_manager.files.archive import Archive
 from services.queue_manager.files.inputs import InputFiles
 from services.queue_manager.files.outputs import OutputFiles
 from services.queue_manager.intake import JOB_ID
@@ -47,6 +48,7 @@ class State(TypedDict):
     parity: Parity
     inputs: InputFiles
     outputs: OutputFiles
+    archive: Archive
 
 
 def state_of(connection: HTTPConnection) -> State:
@@ -74,6 +76,7 @@ Views = Annotated[JobViews, _from_state("views")]
 Catalogues = Annotated[CatalogueStore, _from_state("catalogues")]
 ParityCheck = Annotated[Parity, _from_state("parity")]
 Inputs = Annotated[InputFiles, _from_state("inputs")]
+Bodies = Annotated[Archive, _from_state("archive")]
 Outputs = Annotated[OutputFiles, _from_state("outputs")]
 Now = Annotated[int, Depends(now_ms)]
 """Unix milliseconds at the start of the request."""
@@ -99,9 +102,14 @@ _bearer = HTTPBearer(auto_error=False, description="a token as `PUT /api/credent
 def check_role(identity: Identity, roles: Sequence[Role]) -> Identity:
     """Return `identity` if its role is among `roles`; raises Forbidden otherwise."""
     if identity.role not in roles:
-        wanted = " or ".join(str(role) for role in roles)
-        raise Forbidden(f"This needs the credential of a {wanted}; yours is that of a {identity.role}.")
+        wanted = " or ".join(map(_a, roles))
+        raise Forbidden(f"This needs the credential of {wanted}; yours is that of {_a(identity.role)}.")
     return identity
+
+
+def _a(role: Role) -> str:
+    """The role with its article, as it stands in a sentence."""
+    return f"an {role}" if role[0] in "aeio" else f"a {role}"
 
 
 def require(*roles: Role) -> Callable[..., Identity]:

@@ -132,7 +132,7 @@ def scan_blind(workflow: bytes) -> Scan:
     scan = Scan(in_order=bool(graph))
     for node in graph.values():
         scan.mark += _hash(node.class_type)
-        if "load" in node.class_type.lower() and node.inputs.startswith(b"{"):
+        if "load" in node.class_type.lower() and bytes(node.inputs).startswith(b"{"):
             values = _blind_inputs.decode(node.inputs).values()
             scan.files += [value for value in values if type(value) is str and 0 < len(value) <= _LONGEST_FILE_NAME]
     scan.mark &= _MARK

@@ -7,6 +7,7 @@ Whether the graph can run is parity's to say; who may submit is the route's.
 import re
 import uuid
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -52,6 +53,8 @@ class Batch(msgspec.Struct, forbid_unknown_fields=True):
     jobs: list[Envelope]
 
 
+T = TypeVar("T")
+
 _envelope = msgspec.json.Decoder(Envelope)
 _batch = msgspec.json.Decoder(Batch)
 
@@ -72,7 +75,7 @@ def decode_batch(body: bytes) -> list[Envelope]:
     return batch.jobs
 
 
-def _decode(decoder: "msgspec.json.Decoder[msgspec.Struct]", body: bytes):  # type: ignore[no-untyped-def]
+def _decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
     try:
         if not body.isascii():
             body.decode("utf-8")

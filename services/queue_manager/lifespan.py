@@ -1,11 +1,13 @@
 """What lives as long as the process: opened in order at start, closed in reverse at the end."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
+from services.domain.errors import WorkshopError
 from services.kit.clock import now_ms
 from services.kit.redis_connection import RedisConnection
 from services.queue_manager import metrics
@@ -14,6 +16,7 @@ from services.queue_manager.bell import Bell, StopSignals
 from services.queue_manager.catalogue_store import CatalogueStore
 from services.queue_manager.credentials import Credentials, read_bootstrap
 from services.queue_manager.dependencies import State
+from services.queue_manager.files.archive import Archive
 from services.queue_manager.files.inputs import InputFiles
 from services.queue_manager.files.outputs import OutputFiles
 from services.queue_manager.leasing import Leasing
@@ -43,6 +46,7 @@ def build(settings: QueueManagerSettings, redis: RedisConnection) -> State:
     inputs = InputFiles(redis, jobs, settings.data_dir / "inputs", settings.max_input_bytes)
     leasing = Leasing(jobs, pools, settings.lease_seconds)
     workers = Workers(redis, jobs, catalogues)
+    archive = Archive(jobs, settings.data_dir)
     return State(
         settings=settings,
         redis=redis,
@@ -52,11 +56,12 @@ def build(settings: QueueManagerSettings, redis: RedisConnection) -> State:
         stops=StopSignals(),
         leasing=leasing,
         workers=workers,
-        views=JobViews(jobs, workers),
+        views=JobViews(jobs, workers, archive),
         catalogues=catalogues,
         pools=pools,
         parity=Parity(catalogues, pools, inputs),
         inputs=inputs,
+        archive=archive,
         outputs=OutputFiles(jobs, settings.data_dir, settings.max_input_bytes),
     )
 
@@ -82,6 +87,8 @@ def lifespan_of(settings: QueueManagerSettings) -> Lifespan:
 
             signals = Signals(redis, state["bell"], state["stops"], state["credentials"], look_again)
             state["credentials"].announcer = signals
+            with contextlib.suppress(WorkshopError):  # without Redis now, at the next tick
+                await state["outputs"].heal()
             jobs = [signals.run(), state["bell"].run(), _let_go(app.state.stopping, state)]
             tasks = [asyncio.create_task(job) for job in (*jobs, *map(repeat, ticks(state)))]
             stack.push_async_callback(_cancel, tasks)
@@ -103,7 +110,16 @@ def ticks(state: State) -> list[Tick]:
         await pools.refresh()
         await pools.repool(now_ms())
 
+    async def forget() -> None:
+        for participant, job_id in await jobs.forget_ended(now_ms()):
+            await state["outputs"].remove(participant, job_id)
+            await state["archive"].remove(participant, job_id)
+
     return [
+        Tick("archive", 2.0, state["archive"].take_some),
+        Tick("forget", 10.0, forget),
+        Tick("heal outputs", 60.0, state["outputs"].heal),
+        Tick("sweep inputs", 3600.0, state["inputs"].sweep),
         Tick("reap", 1.0, reap),
         Tick("workers", 1.0, workers.flush),
         Tick("repool", 2.0, repool),

@@ -115,7 +115,7 @@ def _refused(*statuses: int) -> dict[str, Any]:
 _SUBMIT: dict[str, Any] = {
     "tags": ["jobs"],
     "summary": "Submit a job",
-    "description": "Take one workflow in. With the same Idempotency-Key, or the same id, the same job is answered again.",
+    "description": "Take one workflow in. The same Idempotency-Key, or the same id, answers with the same job again.",
     "operationId": "submit_job",
     "security": [{"HTTPBearer": []}],
     "parameters": [

@@ -6,6 +6,7 @@ Puts together what the repository, the estimates and the archive know; decides n
 
 from services.domain.errors import NotFound
 from services.domain.job import Job, JobState
+from services.queue_manager.files.archive import Archive
 from services.queue_manager.repository import JobRepository
 from services.queue_manager.schemas import JobView
 from services.queue_manager.workers import Workers
@@ -14,33 +15,35 @@ from services.queue_manager.workers import Workers
 class JobViews:
     """Reads jobs for the routes."""
 
-    def __init__(self, jobs: JobRepository, workers: Workers) -> None:
+    def __init__(self, jobs: JobRepository, workers: Workers, archive: Archive) -> None:
         self._jobs = jobs
         self._workers = workers
+        self._archive = archive
 
     async def brief(self, job: Job, now: int) -> JobView:
-        """A job in a list."""
-        return await self.full(job, now)
+        """A job in a list: without ComfyUI's output lists once they are on disk."""
+        return await self._placed(JobView.model_construct(**dict(job)), now)
 
     async def full(self, job: Job, now: int) -> JobView:
         """A job by itself."""
-        view = JobView.model_construct(**dict(job))
-        if job.state is JobState.QUEUED:
-            place = await self._jobs.place(job.id, now)
-            if place is not None:
-                return view.model_copy(update={"position": place.position})
-        return view
+        view = JobView.model_construct(**{**dict(job), "executed": await self._archive.executed(job)})
+        return await self._placed(view, now)
+
+    async def _placed(self, view: JobView, now: int) -> JobView:
+        if view.state is not JobState.QUEUED:
+            return view
+        place = await self._jobs.place(view.id, now)
+        return view if place is None else view.model_copy(update={"position": place.position})
 
     async def workflow(self, job: Job) -> bytes:
         """The raw workflow, from Redis or from the archive; raises NotFound when it is kept no more."""
-        body = await self._jobs.workflow(job.id)
+        body = await self._jobs.workflow(job.id) or await self._archive.workflow(job.participant, job.id)
         if body is None:
             raise NotFound(f"The workflow of job {job.id} is kept no more; submit it again to have it.")
         return body
 
     async def requeue(self, job: Job, now: int) -> None:
         """Queue an ended job again, with its workflow from the archive where Redis has it no more."""
-        await self._jobs.requeue(job.id, now)
-
-    async def forget_files(self, job: Job) -> None:
-        """Remove what a deleted job left on disk."""
+        kept = await self._jobs.workflow(job.id)
+        archived = await self._archive.workflow(job.participant, job.id) if kept is None else None
+        await self._jobs.requeue(job.id, now, archived)

@@ -16,9 +16,11 @@ from services.queue_manager.dependencies import (
     AsInstructor,
     AsReader,
     AsSubmitter,
+    Bodies,
     JobId,
     Jobs,
     Now,
+    Outputs,
     ParityCheck,
     Settings,
     Views,
@@ -139,13 +141,14 @@ async def requeue_job(job_id: JobId, who: AsSubmitter, jobs: Jobs, views: Views,
 
 
 @router.delete("/{job_id}", status_code=204, summary="Delete an ended job")
-async def delete_job(job_id: JobId, who: AsSubmitter, jobs: Jobs, views: Views) -> None:
+async def delete_job(job_id: JobId, who: AsSubmitter, jobs: Jobs, outputs: Outputs, archive: Bodies) -> None:
     """Remove the record, the workflow and the outputs of an ended job."""
     job = await owned_job(jobs, job_id, who)
     if not job.state.is_final:
         raise Conflict(f"The job is {job.state}; cancel it first, then delete it.")
     await jobs.delete(job_id)
-    await views.forget_files(job)
+    await outputs.remove(job.participant, job_id)
+    await archive.remove(job.participant, job_id)
 
 
 @router.post("/{job_id}/run-next", tags=["room"], summary="Let a job run next")
