@@ -12,7 +12,7 @@ from typing import Any
 
 from services.kit.redis_connection import Argument, Command, NoScript, RedisConnection
 
-_INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^ *-- include (\w+)$", re.MULTILINE)
 
 
 def read_script(path: Path) -> str:

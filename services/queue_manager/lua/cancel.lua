@@ -11,7 +11,7 @@ if job.state == 'queued' then
   return end_job(read_room(), read_person(job.participant), job, 'cancelled', {}, '{}')
 end
 if job.state == 'running' and job.stop ~= 'cancelled' then
-  redis.call('HSET', job_key(job.id), 'stop', 'cancelled')
+  redis.call('HSET', 'job:' .. job.id, 'stop', 'cancelled')
   tell(job.participant, 'job.updated', job.id, '{"stop":"cancelled"}')
   ring('stop ' .. job.id)
 end

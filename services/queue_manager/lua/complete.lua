@@ -17,8 +17,8 @@ local function measured(key)
   redis.call('PEXPIRE', key, KEEP)
 end
 if tonumber(ARGV[8]) > 0 then
-  measured(runs_key(job.pool, ''))
-  measured(job.cold and cold_runs_key(job.pool, job.kind) or runs_key(job.pool, job.kind))
+  measured('runs:' .. job.pool .. ':')
+  measured(job.cold and 'cold-runs:' .. job.pool .. ':' .. job.kind or 'runs:' .. job.pool .. ':' .. job.kind)
 end
 local fields = {'outputs', ARGV[9], 'executed', ARGV[10], 'cached_nodes', ARGV[11], 'error', ''}
 return {1, end_job(read_room(), read_person(job.participant), job, 'succeeded', fields, '{}')}

@@ -10,51 +10,51 @@ local room, person = read_room(), read_person(ARGV[6])
 local FIELDS = 9
 
 local function known_job(id, submit)
-  local v = redis.call('HMGET', job_key(id), 'participant', 'number', 'state')
+  local v = redis.call('HMGET', 'job:' .. id, 'participant', 'number', 'state')
   if not v[1] and submit ~= '' then
-    id = redis.call('GET', submit_key(person.name, submit))
-    v = id and redis.call('HMGET', job_key(id), 'participant', 'number', 'state') or v
+    id = redis.call('GET', 'submit:' .. person.name .. ':' .. submit)
+    v = id and redis.call('HMGET', 'job:' .. id, 'participant', 'number', 'state') or v
   end
   return v[1] and {id, v[2], v[3], 1, owner = v[1]}
 end
 
 local answers, new = {}, {}
 local function refuse(...)
-  for i = 9, #ARGV, FIELDS do redis.call('UNLINK', arrived_key(ARGV[i])) end
+  for i = 9, #ARGV, FIELDS do redis.call('UNLINK', 'arrived:' .. ARGV[i]) end
   return {...}
 end
 for i = 8, #ARGV, FIELDS do
   local known = known_job(ARGV[i], ARGV[i + 8])
   if known and known.owner ~= person.name then return refuse(-2, ARGV[i]) end
   answers[#answers + 1] = known or false
-  if known then redis.call('UNLINK', arrived_key(ARGV[i + 1])) else new[#new + 1] = i end
+  if known then redis.call('UNLINK', 'arrived:' .. ARGV[i + 1]) else new[#new + 1] = i end
 end
 local cap = person.waiting_cap or room.waiting_cap
 if #new > 0 and person.waiting + #new > cap then return refuse(-1, cap, person.waiting) end
 for _, i in ipairs(new) do
-  if redis.call('EXISTS', arrived_key(ARGV[i + 1])) == 0 then return refuse(-3) end
+  if redis.call('EXISTS', 'arrived:' .. ARGV[i + 1]) == 0 then return refuse(-3) end
 end
 
-local arrival = redis.call('HINCRBY', QUEUE, 'arrivals', #new) - #new
+local arrival = redis.call('HINCRBY', 'queue', 'arrivals', #new) - #new
 for _, i in ipairs(new) do
   local id, pool, rank, submit = ARGV[i], ARGV[i + 2], tonumber(ARGV[i + 5]), ARGV[i + 8]
   arrival, person.number = arrival + 1, person.number + 1
-  redis.call('RENAME', arrived_key(ARGV[i + 1]), workflow_key(id))
-  redis.call('PERSIST', workflow_key(id))
-  redis.call('HSET', job_key(id), 'participant', person.name, 'number', person.number, 'state', 'queued', 'rank', rank,
+  redis.call('RENAME', 'arrived:' .. ARGV[i + 1], 'workflow:' .. id)
+  redis.call('PERSIST', 'workflow:' .. id)
+  redis.call('HSET', 'job:' .. id, 'participant', person.name, 'number', person.number, 'state', 'queued', 'rank', rank,
     'pool', pool, 'kind', ARGV[i + 3], 'model', ARGV[i + 4], 'arrival', arrival, 'attempt', 0, 'created_at', ARGV[1],
     'spec', ARGV[i + 7])
   local job = {id = id, pool = pool, rank = rank}
   add_to_line(person, job, ARGV[i + 6] == '1' and front_order() or arrival)
-  redis.call('ZADD', LIVE, arrival, id)
-  redis.call('ZADD', live_key(person.name), arrival, id)
-  if submit ~= '' then redis.call('SET', submit_key(person.name, submit), id, 'PX', ARGV[7]) end
+  redis.call('ZADD', 'live', arrival, id)
+  redis.call('ZADD', 'live:' .. person.name, arrival, id)
+  if submit ~= '' then redis.call('SET', 'submit:' .. person.name .. ':' .. submit, id, 'PX', ARGV[7]) end
   tell(person.name, 'job.queued', id, '{"number":' .. person.number .. '}')
   answers[(i - 8) / FIELDS + 1] = {id, person.number, 'queued', 0}
   ring('work ' .. pool)
 end
 if #new > 0 then
-  if person.number == #new then redis.call('SADD', PEOPLE, person.name) end
+  if person.number == #new then redis.call('SADD', 'people', person.name) end
   person.left = false
   refresh_turns(room, person)
   write_person(person)

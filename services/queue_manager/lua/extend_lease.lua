@@ -5,8 +5,8 @@
 --
 -- Returns  {new expiry, unix milliseconds; "", "cancelled" or "preempted"} | -1 the token does not lease the job
 -- include room
-local v = redis.call('HMGET', job_key(ARGV[6]), 'state', 'token', 'stop')
+local v = redis.call('HMGET', 'job:' .. ARGV[6], 'state', 'token', 'stop')
 if v[1] ~= 'running' or v[2] ~= ARGV[7] then return -1 end
 local expires = NOW + tonumber(ARGV[8])
-redis.call('ZADD', LEASES, expires, ARGV[6])
+redis.call('ZADD', 'leases', expires, ARGV[6])
 return {expires, v[3]}

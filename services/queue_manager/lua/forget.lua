@@ -9,8 +9,8 @@ local job = read_job(ARGV[6])
 local name = job and job.participant or ARGV[7]
 if name == '' then return -1 end
 if job and (job.state == 'queued' or job.state == 'running') then return 0 end
-redis.call('ZREM', ENDED, name .. ':' .. ARGV[6])
-redis.call('ZREM', ended_key(name), ARGV[6])
-redis.call('SREM', UNARCHIVED, name .. ':' .. ARGV[6])
-redis.call('UNLINK', job_key(ARGV[6]), workflow_key(ARGV[6]))
+redis.call('ZREM', 'ended', name .. ':' .. ARGV[6])
+redis.call('ZREM', 'ended:' .. name, ARGV[6])
+redis.call('SREM', 'unarchived', name .. ':' .. ARGV[6])
+redis.call('UNLINK', 'job:' .. ARGV[6], 'workflow:' .. ARGV[6])
 return 1

@@ -6,47 +6,54 @@
 --                                 ARGV[8]  lease token
 --
 -- Returns  nil nothing to do | {id, participant, number, attempt, spec}
--- include people
--- include affinity
-local room = read_room()
-if room.closed then return nil end
+--
+-- The ordinary case (round robin, one pool, one class, no wish for a model) goes straight through with as few calls
+-- and values as possible. `choose_carefully` does the same for all cases; its pieces are put together only when needed.
+local call, pool = redis.call, ARGV[10]
+local room = call('HMGET', 'queue', 'paused', 'draining', 'discipline', 'running_cap')
+if room[1] == '1' or room[2] == '1' then return nil end
 
-local chosen, score, pool
-for i = 10, #ARGV do
-  local first = redis.call('ZRANGE', turns_key(ARGV[i]), 0, 0, 'WITHSCORES')
-  if first[1] and (not chosen or tonumber(first[2]) < score) then
-    chosen, score, pool = first[1], tonumber(first[2]), ARGV[i]
-  end
+local function choose_carefully()
+  -- include choosing
+  return choose(10)
 end
-if not chosen then return nil end
 
--- A turn that begins with "!" is a single job which the instructor put first.
-local id, job, person
-if string.sub(chosen, 1, 1) == '!' then
-  id = string.sub(chosen, 2)
-  job = read_waiting(id)
-  person = read_person(job.participant)
-  redis.call('ZREM', turns_key(pool), chosen)
+local function choose_plainly()
+  local name = call('ZRANGE', 'turns:' .. pool, 0, 0)[1]
+  if not name then return nil end
+  local person = call('HMGET', 'person:' .. name, 'waiting', 'running', 'pools', 'classes', 'running_cap')
+  if person[3] ~= pool or person[4] == '1' then return choose_carefully() end
+  local line = 'line:' .. pool .. ':' .. name
+  local two = call('ZRANGE', line, 0, 1)
+  local id = two[1]
+  local job = call('HMGET', 'job:' .. id, 'number', 'attempt', 'model', 'spec')
+  if ARGV[7] ~= '' and job[3] ~= ARGV[7] then return choose_carefully() end
+
+  call('ZREM', line, id)
+  local running, served = person[2] + 1, call('HINCRBY', 'queue', 'served', 1)
+  call('HSET', 'person:' .. name, 'waiting', person[1] - 1, 'running', running, 'served', served, 'pools',
+    two[2] and pool or '')
+  if two[2] then
+    local capped = running >= tonumber(person[5] or room[4] or ARGV[3])
+    call('ZADD', 'turns:' .. pool, capped and served + 1e13 or served, name)  -- CAPPED in include/room
+  else
+    call('ZREM', 'turns:' .. pool, name)
+  end
+  return id, name, job
+end
+
+local id, name, job
+if #ARGV == 10 and (room[3] or 'round_robin') == 'round_robin' then
+  id, name, job = choose_plainly()
 else
-  person = read_person(chosen)
-  id = line_head(line_key(pool, chosen), person, room.discipline == 'priority')
-  job = read_waiting(id)
-  if ARGV[7] ~= '' and job.model ~= ARGV[7] and room.discipline == 'round_robin' and score < CAPPED / 2 then
-    id, job, person = prefer_loaded(room, pool, id, job, person, ARGV[7])
-  end
-  if job.run_next == '1' then redis.call('ZREM', turns_key(pool), '!' .. id) end
+  id, name, job = choose_carefully()
 end
+if not id then return nil end
 
-redis.call('ZREM', line_key(pool, person.name), id)
-person.waiting, person.running = person.waiting - 1, person.running + 1
-person.served = redis.call('HINCRBY', QUEUE, 'served', 1)
-refresh_turns(room, person)
-write_person(person)
-
-local attempt, cold = job.attempt + 1, job.model ~= '' and job.model ~= ARGV[7] and '1' or '0'
-redis.call('HSET', job_key(id), 'state', 'running', 'worker', ARGV[6], 'token', ARGV[8], 'attempt', attempt, 'stop', '',
-  'run_next', '0', 'started_at', ARGV[1], 'cold', cold)
-redis.call('ZADD', LEASES, NOW + tonumber(ARGV[9]), id)
-redis.call('XADD', events_key(person.name), 'MAXLEN', '~', EVENTS, '*', 'type', 'job.running', 'job', id, 'at', ARGV[1],
-  'data', '{"worker":"' .. ARGV[6] .. '","attempt":' .. attempt .. '}')
-return {id, person.name, job.number, attempt, job.spec}
+local attempt = job[2] + 1
+call('HSET', 'job:' .. id, 'state', 'running', 'worker', ARGV[6], 'token', ARGV[8], 'attempt', attempt, 'started_at',
+  ARGV[1], 'cold', job[3] ~= '' and job[3] ~= ARGV[7] and '1' or '0')
+call('ZADD', 'leases', ARGV[1] + ARGV[9], id)
+call('XADD', 'events:' .. name, 'MAXLEN', '~', ARGV[5], '*', 'type', 'job.running', 'job', id, 'at', ARGV[1], 'data',
+  '{"worker":"' .. ARGV[6] .. '","attempt":' .. attempt .. '}')
+return {id, name, job[1], attempt, job[4]}

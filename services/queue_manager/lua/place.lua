@@ -9,11 +9,11 @@
 -- include jobs
 local job = read_job(ARGV[6])
 if not job or job.state ~= 'queued' then return nil end
-local turns, room, person = turns_key(job.pool), read_room(), read_person(job.participant)
+local turns, room, person = 'turns:' .. job.pool, read_room(), read_person(job.participant)
 local SAMPLE = 64
 if job.run_next then return {job.pool, redis.call('ZRANK', turns, '!' .. job.id), 0, 1, job.kind} end
 
-local own_line = line_key(job.pool, person.name)
+local own_line = 'line:' .. job.pool .. ':' .. person.name
 local own_score = tonumber(redis.call('ZSCORE', own_line, job.id))
 local own_order = own_score - job.rank * RANK
 
@@ -47,10 +47,10 @@ for i = 1, #people, 2 do
   place = place + 1
   if name ~= person.name then
     if room.discipline == 'round_robin' then
-      local waiting = redis.call('ZCARD', line_key(job.pool, name)) - (firsts_of[name] or 0)
+      local waiting = redis.call('ZCARD', 'line:' .. job.pool .. ':' .. name) - (firsts_of[name] or 0)
       ahead = math.max(0, math.min(waiting, place < own_turn and index + 1 or index))
     else
-      ahead = count_before(line_key(job.pool, name), job.rank, job.arrival, true) - (firsts_of[name] or 0)
+      ahead = count_before('line:' .. job.pool .. ':' .. name, job.rank, job.arrival, true) - (firsts_of[name] or 0)
     end
     others, counted = others + math.max(0, ahead), counted + 1
   end

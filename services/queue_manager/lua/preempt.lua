@@ -9,7 +9,7 @@ local job = read_job(ARGV[6])
 if not job then return -1 end
 if job.state ~= 'running' then return 0 end
 if job.stop == '' then
-  redis.call('HSET', job_key(job.id), 'stop', 'preempted')
+  redis.call('HSET', 'job:' .. job.id, 'stop', 'preempted')
   tell(job.participant, 'job.updated', job.id, '{"stop":"preempted"}')
   ring('stop ' .. job.id)
 end

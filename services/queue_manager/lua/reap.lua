@@ -5,14 +5,14 @@
 --
 -- Returns  the ids of the jobs taken back
 -- include jobs
-local expired = redis.call('ZRANGE', LEASES, '-inf', ARGV[1], 'BYSCORE', 'LIMIT', 0, ARGV[6])
+local expired = redis.call('ZRANGE', 'leases', '-inf', ARGV[1], 'BYSCORE', 'LIMIT', 0, ARGV[6])
 local room = read_room()
 for _, id in ipairs(expired) do
   local job = read_job(id)
   if job then
     give_up(room, read_person(job.participant), job, true, ARGV[7], 'lease_expired')
   else
-    redis.call('ZREM', LEASES, id)
+    redis.call('ZREM', 'leases', id)
   end
 end
 return expired

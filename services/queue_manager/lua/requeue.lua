@@ -12,21 +12,21 @@ if job.state ~= 'dead' and job.state ~= 'failed' and job.state ~= 'cancelled' th
 local room, person = read_room(), read_person(job.participant)
 if person.waiting >= (person.waiting_cap or room.waiting_cap) then return -3 end
 
-local key, workflow, member = job_key(job.id), workflow_key(job.id), person.name .. ':' .. job.id
+local key, workflow, member = 'job:' .. job.id, 'workflow:' .. job.id, person.name .. ':' .. job.id
 if redis.call('EXISTS', workflow) == 0 then
-  if ARGV[7] == '' or redis.call('EXISTS', arrived_key(ARGV[7])) == 0 then return -2 end
+  if ARGV[7] == '' or redis.call('EXISTS', 'arrived:' .. ARGV[7]) == 0 then return -2 end
 end
-job.arrival = redis.call('HINCRBY', QUEUE, 'arrivals', 1)
-if redis.call('EXISTS', workflow) == 0 then redis.call('RENAME', arrived_key(ARGV[7]), workflow) end
+job.arrival = redis.call('HINCRBY', 'queue', 'arrivals', 1)
+if redis.call('EXISTS', workflow) == 0 then redis.call('RENAME', 'arrived:' .. ARGV[7], workflow) end
 redis.call('PERSIST', workflow)
 redis.call('PERSIST', key)
 redis.call('HSET', key, 'state', 'queued', 'attempt', 0, 'arrival', job.arrival, 'token', '', 'worker', '', 'error', '')
 redis.call('HDEL', key, 'started_at', 'ended_at', 'outputs', 'executed', 'cached_nodes')
-redis.call('ZREM', ENDED, member)
-redis.call('ZREM', ended_key(person.name), job.id)
-redis.call('SREM', UNARCHIVED, member)
-redis.call('ZADD', LIVE, job.arrival, job.id)
-redis.call('ZADD', live_key(person.name), job.arrival, job.id)
+redis.call('ZREM', 'ended', member)
+redis.call('ZREM', 'ended:' .. person.name, job.id)
+redis.call('SREM', 'unarchived', member)
+redis.call('ZADD', 'live', job.arrival, job.id)
+redis.call('ZADD', 'live:' .. person.name, job.arrival, job.id)
 add_to_line(person, job, job.arrival)
 refresh_turns(room, person)
 write_person(person)

@@ -9,8 +9,8 @@ local job = read_job(ARGV[6])
 if not job then return -1 end
 if job.state ~= 'queued' then return 0 end
 if not job.run_next then
-  redis.call('HSET', job_key(job.id), 'run_next', '1')
-  redis.call('ZADD', turns_key(job.pool), redis.call('HINCRBY', QUEUE, 'firsts', 1) - CAPPED, '!' .. job.id)
+  redis.call('HSET', 'job:' .. job.id, 'run_next', '1')
+  redis.call('ZADD', 'turns:' .. job.pool, redis.call('HINCRBY', 'queue', 'firsts', 1) - CAPPED, '!' .. job.id)
   tell(job.participant, 'job.updated', job.id, '{"run_next":true}')
 end
 return 1

@@ -5,8 +5,8 @@
 --
 -- Returns  1
 -- include people
-redis.call('HSET', person_key(ARGV[6]), unpack(ARGV, 7))
-redis.call('SADD', PEOPLE, ARGV[6])
+redis.call('HSET', 'person:' .. ARGV[6], unpack(ARGV, 7))
+redis.call('SADD', 'people', ARGV[6])
 local person = read_person(ARGV[6])
 refresh_turns(read_room(), person)
 write_person(person)

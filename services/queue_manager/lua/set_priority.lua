@@ -8,10 +8,10 @@
 local job = read_job(ARGV[6])
 if not job then return -1 end
 if job.state ~= 'queued' then return 0 end
-local room, person, line = read_room(), read_person(job.participant), line_key(job.pool, job.participant)
+local room, person, line = read_room(), read_person(job.participant), 'line:' .. job.pool .. ':' .. job.participant
 local rank = tonumber(ARGV[7])
 local order = tonumber(redis.call('ZSCORE', line, job.id)) - job.rank * RANK
-redis.call('HSET', job_key(job.id), 'rank', rank)
+redis.call('HSET', 'job:' .. job.id, 'rank', rank)
 redis.call('ZADD', line, rank * RANK + order, job.id)
 person.classes = person.classes or rank ~= 2
 refresh_turn(room, person, job.pool)

@@ -7,12 +7,12 @@
 --
 -- Returns  how many turns were brought up to date
 -- include people
-if #ARGV > 6 then redis.call('HSET', QUEUE, unpack(ARGV, 7)) end
-if ARGV[6] == '1' then redis.call('HSET', QUEUE, 'session', redis.call('HGET', QUEUE, 'served') or 0) end
+if #ARGV > 6 then redis.call('HSET', 'queue', unpack(ARGV, 7)) end
+if ARGV[6] == '1' then redis.call('HSET', 'queue', 'session', redis.call('HGET', 'queue', 'served') or 0) end
 local room, count = read_room(), 0
-for _, pool in ipairs(redis.call('SMEMBERS', POOLS)) do
-  local turns = redis.call('ZRANGE', turns_key(pool), 0, -1)
-  if #turns == 0 then redis.call('SREM', POOLS, pool) end
+for _, pool in ipairs(redis.call('SMEMBERS', 'pools')) do
+  local turns = redis.call('ZRANGE', 'turns:' .. pool, 0, -1)
+  if #turns == 0 then redis.call('SREM', 'pools', pool) end
   for _, name in ipairs(turns) do
     if string.sub(name, 1, 1) ~= '!' then
       refresh_turn(room, read_person(name), pool)

@@ -7,7 +7,7 @@
 -- include jobs
 local job = read_job(ARGV[6])
 if job and (job.state == 'queued' or job.state == 'running') then return 0 end
-redis.call('SREM', UNARCHIVED, ARGV[7] .. ':' .. ARGV[6])
-redis.call('UNLINK', workflow_key(ARGV[6]))
-if job then redis.call('HDEL', job_key(job.id), 'executed') end
+redis.call('SREM', 'unarchived', ARGV[7] .. ':' .. ARGV[6])
+redis.call('UNLINK', 'workflow:' .. ARGV[6])
+if job then redis.call('HDEL', 'job:' .. job.id, 'executed') end
 return 1

@@ -4,29 +4,27 @@
 -- overtaken often enough since he was served last. With n people waiting a turn takes n - 1 starts, and at most
 -- 30 % of that may be added: the longest wait grows by no more than 1.3 (scheduler.overtaking_limit says the same).
 -- include people
-local function read_waiting(id)
-  local v = redis.call('HMGET', job_key(id), 'participant', 'number', 'attempt', 'model', 'spec', 'run_next')
-  return {participant = v[1], number = v[2], attempt = tonumber(v[3]), model = v[4], spec = v[5], run_next = v[6]}
-end
-
 local LOOK_AHEAD = 4
 
-local function prefer_loaded(room, pool, first_id, first_job, first_person, model)
-  local limit = math.floor(0.3 * (redis.call('ZCARD', turns_key(pool)) - 1))
+-- Number, attempt, model, spec: what a claim needs of a job.
+local function read_waiting(id) return redis.call('HMGET', 'job:' .. id, 'number', 'attempt', 'model', 'spec') end
+
+local function prefer_loaded(pool, first_id, first_job, first_person, model)
+  local limit = math.floor(0.3 * (redis.call('ZCARD', 'turns:' .. pool) - 1))
   if limit < 1 then return first_id, first_job, first_person end
-  local turns = redis.call('ZRANGE', turns_key(pool), 0, LOOK_AHEAD - 1, 'WITHSCORES')
+  local turns = redis.call('ZRANGE', 'turns:' .. pool, 0, LOOK_AHEAD - 1, 'WITHSCORES')
   local overtaken = {}
   for i = 1, #turns, 2 do
     if tonumber(turns[i + 1]) >= CAPPED / 2 then break end
     local person = i == 1 and first_person or read_person(turns[i])
-    local id = line_head(line_key(pool, person.name), person, false)
+    local id = i == 1 and first_id or line_head('line:' .. pool .. ':' .. person.name, person, false)
     local job = i == 1 and first_job or read_waiting(id)
-    if job.model == model then
-      for name, times in pairs(overtaken) do redis.call('HSET', person_key(name), 'overtaken', times) end
+    if job[3] == model then
+      for name, times in pairs(overtaken) do redis.call('HSET', 'person:' .. name, 'overtaken', times) end
       return id, job, person
     end
     -- "mark:times": how often he was overtaken since the service with that mark.
-    local mark, times = string.match(redis.call('HGET', person_key(person.name), 'overtaken') or '', '(%d+):(%d+)')
+    local mark, times = string.match(redis.call('HGET', 'person:' .. person.name, 'overtaken') or '', '(%d+):(%d+)')
     times = tonumber(mark) == person.served and tonumber(times) or 0
     if times >= limit then break end
     overtaken[person.name] = string.format('%.0f:%d', person.served, times + 1)

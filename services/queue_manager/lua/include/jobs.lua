@@ -4,7 +4,7 @@ local MAX_ATTEMPTS = 3
 local DAY_MS = 86400000
 
 local function read_job(id)
-  local v = redis.call('HMGET', job_key(id), 'participant', 'state', 'token', 'stop', 'attempt', 'pool', 'kind', 'cold',
+  local v = redis.call('HMGET', 'job:' .. id, 'participant', 'state', 'token', 'stop', 'attempt', 'pool', 'kind', 'cold',
     'rank', 'arrival', 'run_next')
   if not v[1] then return nil end
   return {
@@ -15,26 +15,26 @@ end
 
 -- Put a job into its owner's line; the caller brings the turns up to date and writes the person.
 local function add_to_line(person, job, order)
-  redis.call('ZADD', line_key(job.pool, person.name), job.rank * RANK + order, job.id)
+  redis.call('ZADD', 'line:' .. job.pool .. ':' .. person.name, job.rank * RANK + order, job.id)
   person.classes = person.classes or job.rank ~= 2
   person.waiting = person.waiting + 1
   add_pool(person, job.pool)
 end
 
 local function take_from_line(person, job)
-  redis.call('ZREM', line_key(job.pool, person.name), job.id)
-  if job.run_next then redis.call('ZREM', turns_key(job.pool), '!' .. job.id) end
+  redis.call('ZREM', 'line:' .. job.pool .. ':' .. person.name, job.id)
+  if job.run_next then redis.call('ZREM', 'turns:' .. job.pool, '!' .. job.id) end
   person.waiting = person.waiting - 1
 end
 
-local function front_order() return redis.call('HINCRBY', QUEUE, 'fronts', -1) end
+local function front_order() return redis.call('HINCRBY', 'queue', 'fronts', -1) end
 
 -- A running job waits again, first in its owner's line.
 local function return_job(room, person, job, attempt, reason)
-  redis.call('ZREM', LEASES, job.id)
+  redis.call('ZREM', 'leases', job.id)
   person.running = person.running - 1
   add_to_line(person, job, front_order())
-  redis.call('HSET', job_key(job.id), 'state', 'queued', 'token', '', 'stop', '', 'worker', '', 'attempt', attempt)
+  redis.call('HSET', 'job:' .. job.id, 'state', 'queued', 'token', '', 'stop', '', 'worker', '', 'attempt', attempt)
   refresh_turns(room, person)
   write_person(person)
   tell(person.name, 'job.requeued', job.id, cjson.encode({reason = reason, attempt = attempt}))
@@ -44,21 +44,21 @@ end
 
 -- Record a final state; `fields` are further (name, value) pairs of the record.
 local function end_job(room, person, job, state, fields, event_data)
-  local key, name = job_key(job.id), person.name
+  local key, name = 'job:' .. job.id, person.name
   if job.state == 'running' then
-    redis.call('ZREM', LEASES, job.id)
+    redis.call('ZREM', 'leases', job.id)
     person.running = person.running - 1
   else
     take_from_line(person, job)
   end
   redis.call('HSET', key, 'state', state, 'ended_at', ARGV[1], 'stop', '', 'run_next', '0', unpack(fields))
   redis.call('PEXPIRE', key, KEEP)
-  redis.call('PEXPIRE', workflow_key(job.id), KEEP)
-  redis.call('ZREM', LIVE, job.id)
-  redis.call('ZREM', live_key(name), job.id)
-  redis.call('ZADD', ENDED, job.arrival, name .. ':' .. job.id)
-  redis.call('ZADD', ended_key(name), job.arrival, job.id)
-  redis.call('SADD', UNARCHIVED, name .. ':' .. job.id)
+  redis.call('PEXPIRE', 'workflow:' .. job.id, KEEP)
+  redis.call('ZREM', 'live', job.id)
+  redis.call('ZREM', 'live:' .. name, job.id)
+  redis.call('ZADD', 'ended', job.arrival, name .. ':' .. job.id)
+  redis.call('ZADD', 'ended:' .. name, job.arrival, job.id)
+  redis.call('SADD', 'unarchived', name .. ':' .. job.id)
   local day = math.floor(NOW / DAY_MS)
   person.ended_day, person.ended_count = day, (person.ended_day == day and person.ended_count or 0) + 1
   refresh_turns(room, person)

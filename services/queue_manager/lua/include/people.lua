@@ -4,7 +4,7 @@
 -- one for jobs put at the front. A turn is the participant's entry in the pool's `turns`: the lowest score goes next.
 -- include room
 local function read_person(name)
-  local v = redis.call('HMGET', person_key(name), 'waiting', 'running', 'served', 'pools', 'classes', 'running_cap',
+  local v = redis.call('HMGET', 'person:' .. name, 'waiting', 'running', 'served', 'pools', 'classes', 'running_cap',
     'waiting_cap', 'number', 'ended_day', 'ended_count', 'left')
   return {
     name = name, waiting = tonumber(v[1]) or 0, running = tonumber(v[2]) or 0, served = tonumber(v[3]) or 0,
@@ -16,12 +16,12 @@ end
 
 local function write_person(person)
   if person.left and person.waiting + person.running == 0 then
-    redis.call('UNLINK', person_key(person.name))
-    redis.call('SREM', PEOPLE, person.name)
+    redis.call('UNLINK', 'person:' .. person.name)
+    redis.call('SREM', 'people', person.name)
     return
   end
   -- `classes` remembers that jobs outside the normal class may wait; a hint that saves the look for them.
-  redis.call('HSET', person_key(person.name), 'waiting', person.waiting, 'running', person.running, 'served',
+  redis.call('HSET', 'person:' .. person.name, 'waiting', person.waiting, 'running', person.running, 'served',
     person.served, 'pools', person.pools, 'classes', person.classes and person.waiting > 0 and '1' or '0', 'number',
     person.number, 'ended_day', person.ended_day, 'ended_count', person.ended_count, 'left', person.left and '1' or '0')
 end
@@ -53,7 +53,7 @@ local function turn_score(room, person, id, score)
     base = person.served > room.session and person.served or order - RANK
   else
     -- A job at the front of its line keeps its own arrival: it overtakes its owner's jobs, nobody else's.
-    if order < 0 then order = tonumber(redis.call('HGET', job_key(id), 'arrival')) end
+    if order < 0 then order = tonumber(redis.call('HGET', 'job:' .. id, 'arrival')) end
     base = room.discipline == 'fifo' and order or rank * RANK + order
   end
   return is_capped(room, person) and base + CAPPED or base
@@ -61,13 +61,13 @@ end
 
 -- Bring a participant's turn in one pool up to date; true while he has jobs waiting there.
 local function refresh_turn(room, person, pool)
-  local id, score = line_head(line_key(pool, person.name), person, room.discipline == 'priority')
+  local id, score = line_head('line:' .. pool .. ':' .. person.name, person, room.discipline == 'priority')
   if not id then
-    redis.call('ZREM', turns_key(pool), person.name)
+    redis.call('ZREM', 'turns:' .. pool, person.name)
     return false
   end
-  if redis.call('ZADD', turns_key(pool), turn_score(room, person, id, score), person.name) == 1 then
-    redis.call('SADD', POOLS, pool)
+  if redis.call('ZADD', 'turns:' .. pool, turn_score(room, person, id, score), person.name) == 1 then
+    redis.call('SADD', 'pools', pool)
   end
   return true
 end
