@@ -44,18 +44,14 @@ class UserFiles:
             Forbidden: the name leads out of the participant's folder.
         """
         name = unquote(name) if "%" in name else name
-        parts = name.split("/")
-        if (
-            not name
-            or "\0" in name
-            or len(parts) > MAX_DEPTH
-            or any(len(part.encode()) > MAX_NAME_BYTES for part in parts)
-        ):
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        too_long = len(parts) > MAX_DEPTH or any(len(part.encode(errors="replace")) > MAX_NAME_BYTES for part in parts)
+        if not name or "\0" in name or too_long:
             raise InvalidInput("file: this name cannot be used; choose a shorter one without special characters.")
         if name.startswith("/") or "\\" in name or ".." in parts:
             raise Forbidden("file: the name leads out of your own folder; use a name without '..'.")
         path = self._root.joinpath(*parts)
-        if not path.parent.resolve().is_relative_to(self._root) or path.is_symlink():
+        if path.is_symlink() or not path.resolve().is_relative_to(self._root):
             raise Forbidden("file: the name leads out of your own folder; use a name inside it.")
         return path
 
