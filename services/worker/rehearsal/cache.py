@@ -12,6 +12,7 @@ import numpy as np
 
 from services.worker.rehearsal.graph import is_link
 from services.worker.rehearsal.prompt_queue import Graph
+from services.worker.rehearsal.values import memory_of
 
 CACHE_BYTES = 512 * 1024 * 1024
 """Pixels kept at most; the results used longest ago leave first."""
@@ -62,7 +63,7 @@ class ResultCache:
 
 def _bytes_of(value: Any) -> int:
     if isinstance(value, np.ndarray):
-        return int(value.nbytes)
+        return memory_of(value)
     return int(getattr(value, "nbytes", 0)) + 1024
 
 

@@ -13,10 +13,10 @@ LIE = "RehearsalLie"
 """Reports an image in `executed` that was never written; the prompt ends with execution_success."""
 
 SLOW = "RehearsalSlow"
-"""Works for `seconds`, in `steps` steps with progress, and can be interrupted between them; passes its input on."""
+"""Works for `seconds`, in `steps` steps with progress, and previews with `preview`; can be interrupted."""
 
 POISON = "RehearsalPoison"
 """Writes a file and then ends the process, every time: the job that no worker survives."""
 
 NAMES = (ERROR, HANG, CRASH, LIE, SLOW, POISON)
-"""All of them are output nodes with the inputs given above and one optional input `image`, which they pass on."""
+"""All of them are output nodes with the inputs given above and one optional input `image`."""

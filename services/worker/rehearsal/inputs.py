@@ -1,6 +1,6 @@
 """What a node's catalogue entry says about its inputs, with inputs that depend on other inputs spelled out."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ class InputSpec:
     type: str | list[Any]
     options: dict[str, Any]
     required: bool
+    brings_inputs: bool = False
+    """Whether the choice decides which further inputs there are."""
 
     @property
     def config(self) -> list[Any]:
@@ -66,7 +68,7 @@ def _expand(name: str, config: list[Any], required: bool, given: dict[str, Any])
 
 def _dynamic_combo(name: str, options: dict[str, Any], required: bool, given: dict[str, Any]) -> Iterator[InputSpec]:
     keys = [option["key"] for option in options["options"]]
-    yield InputSpec(name, "COMBO", {"options": keys}, required)
+    yield InputSpec(name, "COMBO", {"options": keys}, required, brings_inputs=True)
     for option in options["options"]:
         if option["key"] == given.get(name):
             for category in ("required", "optional"):
@@ -84,22 +86,19 @@ def _autogrow(name: str, template: dict[str, Any], given: dict[str, Any]) -> Ite
             yield InputSpec(full, config[0], config[1] if len(config) > 1 else {}, required)
 
 
-def nest(values: dict[str, Any]) -> dict[str, Any]:
+def nest(values: dict[str, Any], choices: Container[str]) -> dict[str, Any]:
     """Turn {"a.b": 1, "c": 2} into {"a": {"b": 1}, "c": 2}, as nodes with dependent inputs receive them.
 
-    A dependent choice keeps its own value under its own name: {"a": "x", "a.b": 1} becomes {"a": {"a": "x", "b": 1}}.
+    `choices` names the inputs that bring others; such a one goes in with them under its own name: {"a": "x", "a.b": 1}
+    becomes {"a": {"a": "x", "b": 1}}.
     """
     nested: dict[str, Any] = {}
     for name in sorted(values, key=lambda n: n.count(".")):
         *parents, last = name.split(".")
         place = nested
         for parent in parents:
-            inner = place.get(parent)
-            if not isinstance(inner, dict):
-                inner = {} if parent not in place else {parent: inner}
-                place[parent] = inner
-            place = inner
-        place[last] = values[name]
+            place = place.setdefault(parent, {})
+        place[last] = {last: values[name]} if name in choices else values[name]
     return nested
 
 

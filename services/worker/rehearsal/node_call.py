@@ -41,15 +41,18 @@ def gather_inputs(
 def call_node(function: NodeFunction, run: NodeRun, inputs: Inputs, info: dict[str, Any]) -> Called:
     """Call the function, once or for each item, and put the answers together."""
     run.interrupt.check()
+    given = {name: items[0] for name, items in inputs.items() if items}
+    choices = {spec.name for spec in input_specs(info, given) if spec.brings_inputs}
     if info.get("is_input_list"):
-        results = [_result(function(run, **nest(inputs)))]
+        results = [_result(function(run, **nest(inputs, choices)))]
     else:
+        # A node without inputs runs once; one that is given an empty list does not run at all.
         count = max((len(items) for items in inputs.values()), default=1)
         results = []
         for i in range(count):
             run.interrupt.check()
             arguments = {name: items[min(i, len(items) - 1)] for name, items in inputs.items()}
-            results.append(_result(function(run, **nest(arguments))))
+            results.append(_result(function(run, **nest(arguments, choices))))
     return Called(_merge(results, info.get("output_is_list") or []), _merge_ui(results))
 
 

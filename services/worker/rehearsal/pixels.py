@@ -17,3 +17,17 @@ def to_bytes(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if data.ndim == 3 and data.shape[-1] == 1:
         data = data[..., 0]
     return data
+
+
+def as_picture(levels: npt.NDArray[np.uint8]) -> Pixels:
+    """0..255 to 0..1."""
+    return levels.astype(np.float32) / np.float32(255.0)
+
+
+def repeat_to(batch: Pixels, count: int, *, last: bool = False) -> Pixels:
+    """Exactly `count` pictures: the first ones, or all over again (with `last`: the last one again and again)."""
+    if len(batch) >= count:
+        return batch[:count]
+    if last:
+        return np.concatenate([batch, np.repeat(batch[-1:], count - len(batch), axis=0)])
+    return np.concatenate([batch] * -(-count // len(batch)))[:count]

@@ -3,6 +3,32 @@
 Pictures are float32 arrays [batch, height, width, channels] with values 0..1, masks [batch, height, width].
 """
 
-from services.worker.rehearsal.nodes import faults, image_files, image_transform
+from services.worker.rehearsal.nodes import (
+    audio,
+    conditioning,
+    faults,
+    image_colour,
+    image_files,
+    image_transform,
+    latent,
+    mask,
+    model_loaders,
+    primitives,
+    sampling,
+    video,
+)
 
-__all__ = ["faults", "image_files", "image_transform"]
+__all__ = [
+    "audio",
+    "conditioning",
+    "faults",
+    "image_colour",
+    "image_files",
+    "image_transform",
+    "latent",
+    "mask",
+    "model_loaders",
+    "primitives",
+    "sampling",
+    "video",
+]

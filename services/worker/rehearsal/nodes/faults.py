@@ -4,6 +4,7 @@ import os
 import threading
 
 import numpy as np
+from PIL import Image
 
 from services.worker.rehearsal import fault_names
 from services.worker.rehearsal.folders import Folders
@@ -12,6 +13,7 @@ from services.worker.rehearsal.nodes.registry import NEVER_SAME, NodeResult, Nod
 from services.worker.rehearsal.pixels import Pixels
 
 CRASH_STATUS = 139
+PREVIEW_SIDE, PREVIEW_COLOUR = 64, (40, 80, 120)
 
 
 def never_same(folders: Folders, **_: object) -> float:
@@ -19,14 +21,10 @@ def never_same(folders: Folders, **_: object) -> float:
     return NEVER_SAME
 
 
-class RehearsedError(RuntimeError):
-    """The failure that was asked for."""
-
-
 @node(fault_names.ERROR, fingerprint=never_same)
 def raise_error(run: NodeRun, *, message: str, image: Pixels | None = None) -> NodeResult:
-    """Raise with the given message."""
-    raise RehearsedError(message)
+    """Raise RuntimeError with the given message."""
+    raise RuntimeError(message)
 
 
 @node(fault_names.HANG, fingerprint=never_same)
@@ -50,12 +48,23 @@ def lie(run: NodeRun, *, filename_prefix: str = "never_written", image: Pixels |
 
 
 @node(fault_names.SLOW, fingerprint=never_same)
-def slow(run: NodeRun, *, seconds: float, steps: int = 10, image: Pixels | None = None) -> NodeResult:
-    """Let time pass in steps, with progress."""
-    for step in range(steps):
+def slow(
+    run: NodeRun,
+    *,
+    seconds: float,
+    steps: int,
+    image: Pixels | None = None,
+    preview: bool = False,
+    text: str = "",
+) -> tuple[Pixels]:
+    """Let time pass in steps, with progress and, if wanted, a preview in each and a text before the first."""
+    if text:
+        run.tell_text(text)
+    shown = Image.new("RGB", (PREVIEW_SIDE, PREVIEW_SIDE), PREVIEW_COLOUR) if preview else None
+    for step in range(1, steps + 1):
         run.wait(seconds / steps)
-        run.report(step + 1, steps, None)
-    return NodeResult((image,), {"text": [f"worked for {seconds} s"]})
+        run.report(step, steps, shown)
+    return (np.zeros((1, 64, 64, 3), np.float32) if image is None else image,)
 
 
 @node(fault_names.POISON, fingerprint=never_same)

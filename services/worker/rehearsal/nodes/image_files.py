@@ -6,7 +6,6 @@ import random
 import string
 from typing import Any
 
-import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -58,9 +57,13 @@ def save_image(run: NodeRun, *, images: Pixels, filename_prefix: str = "ComfyUI"
 @node("PreviewImage")
 def preview_image(run: NodeRun, *, images: Pixels) -> NodeResult:
     """Write PNG files to temp/ under a random name."""
+    return NodeResult((images,), {"images": preview_pngs(run, images)})
+
+
+def preview_pngs(run: NodeRun, images: Pixels) -> list[dict[str, str]]:
+    """Write PNG files to temp/ under a random name and return their entries for the UI."""
     letters = "".join(random.choices(string.ascii_lowercase, k=5))  # noqa: S311 - a file name, no secret
-    shown = save_pngs(run, images, "temp", f"ComfyUI_temp_{letters}", compress_level=1)
-    return NodeResult((images,), {"images": shown})
+    return save_pngs(run, images, "temp", f"ComfyUI_temp_{letters}", compress_level=1)
 
 
 def save_pngs(run: NodeRun, images: Pixels, kind: str, prefix: str, compress_level: int) -> list[dict[str, str]]:
@@ -85,8 +88,3 @@ def png_text(run: NodeRun) -> PngInfo:
         info.add_text(key, json.dumps(value))
     info.add_text("rehearsal", REHEARSAL_NOTE)
     return info
-
-
-def empty_mask(count: int = 1) -> Pixels:
-    """What stands for "no mask"."""
-    return np.zeros((count, 64, 64), np.float32)

@@ -37,6 +37,7 @@ class NodeRun:
     graph: Graph
     extra_pnginfo: dict[str, Any] | None
     report: Callable[[int, int, Image.Image | None], None]
+    tell_text: Callable[[str], None]
     previews: bool
     loaded: set[str]
     output_types: Sequence[str] = ()

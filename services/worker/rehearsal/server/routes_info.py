@@ -13,7 +13,7 @@ from services.worker.rehearsal.settings import RehearsalSettings
 routes = web.RouteTableDef()
 
 COMFYUI_VERSION = "0.33.0"
-FRONTEND_VERSION = "1.49.6"
+FRONTEND_VERSION = "1.48.7"
 TEMPLATES_VERSION = "0.11.41"
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Rehearsal engine</title>

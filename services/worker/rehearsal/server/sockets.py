@@ -14,6 +14,7 @@ from aiohttp import ClientError, WSMsgType, web
 from PIL import Image, ImageOps
 
 PREVIEW_IMAGE = 1
+TEXT = 3
 PREVIEW_IMAGE_WITH_METADATA = 4
 JPEG = 1
 PREVIEW_SIZE = 512
@@ -50,6 +51,11 @@ class Sockets:
     def send_old_preview(self, image: Image.Image, client_id: str | None) -> None:
         """Send a preview in the older form: type 1, image type, JPEG."""
         self._post(struct.pack(">II", PREVIEW_IMAGE, JPEG) + _jpeg(image), client_id)
+
+    def send_text(self, node_id: str, text: str, client_id: str | None) -> None:
+        """Send a text to be shown on a node: type 3, length and node id, text."""
+        told = node_id.encode()
+        self._post(struct.pack(">II", TEXT, len(told)) + told + text.encode(), client_id)
 
     def takes_preview_metadata(self, client_id: str | None) -> bool:
         """Whether the client said that it understands the newer previews."""
