@@ -41,7 +41,8 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     id: str | None = None
     client_id: str | None = None
     label: str | None = None
-    extra_data: msgspec.Raw | None = None
+    # Not `Raw | None`: msgspec decodes that union as null only.
+    extra_data: msgspec.Raw = msgspec.Raw(b"{}")
     partial_execution_targets: list[str] | None = None
     front: bool = False
     priority: Priority | None = None
@@ -113,7 +114,7 @@ def _refuse_duplicate_keys(body: bytes, envelope: Envelope) -> None:
     is read.
     """
     rest = _without(body, b'"workflow"', bytes(envelope.workflow))
-    if rest is not None and envelope.extra_data is not None:
+    if rest is not None and b'"extra_data"' in rest:
         rest = _without(rest, b'"extra_data"', bytes(envelope.extra_data))
     decode_json(body if rest is None else rest)
 
@@ -142,7 +143,7 @@ async def new_job(parity: Parity, who: Identity, envelope: Envelope, key: str = 
     workflow = bytes(envelope.workflow)
     if not workflow.startswith(b"{"):
         raise InvalidInput("The field workflow must be an object of nodes; save it with 'Export (API)' in ComfyUI.")
-    extra = bytes(envelope.extra_data) if envelope.extra_data is not None else b"{}"
+    extra = bytes(envelope.extra_data)
     if not extra.startswith(b"{"):
         raise InvalidInput("The field extra_data must be an object; leave it out where there is nothing to say.")
     targets = _targets(envelope.partial_execution_targets)
