@@ -12,10 +12,14 @@ from services.domain.errors import WorkshopError
 from services.kit.logs import configure_logs, get_logger
 from services.queue_manager.app import create_app
 from services.queue_manager.credentials import read_bootstrap
+from services.queue_manager.frames import FanOutProtocol
 from services.queue_manager.settings import QueueManagerSettings
 
 GOODBYE_SECONDS = 10
 """How long running requests may take to finish once the process was told to end."""
+
+MAX_MESSAGE_FROM_VIEWER = 65536
+"""Bytes; viewers have nothing to say, and what they say is not listened to."""
 
 log = get_logger("services.queue_manager")
 
@@ -66,7 +70,8 @@ def main() -> int:
             port=settings.port,
             loop="uvloop",
             http="httptools",
-            ws="websockets-sansio",
+            ws=FanOutProtocol,
+            ws_max_size=MAX_MESSAGE_FROM_VIEWER,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -115,6 +115,10 @@ class Credentials:
         """Everybody who has a credential, by role and name."""
         return sorted(self._stored.items(), key=lambda entry: (entry[0].role, entry[0].name))
 
+    def participants(self) -> list[str]:
+        """The names of all participants and instructors: those who may have jobs."""
+        return [who.name for who in self._stored if who.role in (Role.PARTICIPANT, Role.INSTRUCTOR)]
+
     def has(self, identity: Identity) -> bool:
         """Whether there is a credential for this role and name."""
         return identity in self._stored

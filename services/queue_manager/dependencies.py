@@ -18,6 +18,7 @@ from services.kit.redis_connection import RedisConnection
 from services.queue_manager.bell import Bell, StopSignals
 from services.queue_manager.catalogue_store import CatalogueStore
 from services.queue_manager.credentials import Credentials, Identity
+from services.queue_manager.events import EventHub
 from services.queue_manager.files.archive import Archive
 from services.queue_manager.files.inputs import InputFiles
 from services.queue_manager.files.outputs import OutputFiles
@@ -25,6 +26,7 @@ from services.queue_manager.intake import JOB_ID
 from services.queue_manager.leasing import Leasing
 from services.queue_manager.parity import Parity
 from services.queue_manager.pooling import Pools
+from services.queue_manager.previews import Previews
 from services.queue_manager.repository import JobRepository
 from services.queue_manager.settings import QueueManagerSettings
 from services.queue_manager.views import JobViews
@@ -48,6 +50,8 @@ class State(TypedDict):
     parity: Parity
     inputs: InputFiles
     outputs: OutputFiles
+    events: EventHub
+    previews: Previews
     archive: Archive
 
 
@@ -78,6 +82,7 @@ ParityCheck = Annotated[Parity, _from_state("parity")]
 Inputs = Annotated[InputFiles, _from_state("inputs")]
 Bodies = Annotated[Archive, _from_state("archive")]
 Outputs = Annotated[OutputFiles, _from_state("outputs")]
+PreviewRelay = Annotated[Previews, _from_state("previews")]
 Now = Annotated[int, Depends(now_ms)]
 """Unix milliseconds at the start of the request."""
 

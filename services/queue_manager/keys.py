@@ -78,6 +78,11 @@ def events(name: str) -> str:
     return f"events:{name}"
 
 
+def event_wake(process: str) -> str:
+    """Wakes one process's reader of events."""
+    return f"event-wake:{process}"
+
+
 def inputs(name: str) -> str:
     """A participant's uploads by name."""
     return f"inputs:{name}"
@@ -131,6 +136,7 @@ INVENTORY: tuple[KeySpec, ...] = (
     KeySpec("line:*", "zset", None, "a lease or cancel removes the entry", "a participant's waiting jobs in a pool"),
     KeySpec("turns:*", "zset", None, "goes when nobody waits", "participants who wait in a pool, next one first"),
     KeySpec("events:*", "stream", "job retention after the last event", "", "what happened to a participant's jobs"),
+    KeySpec("event-wake:*", "stream", "60 s", "", "wakes a reader of events when more streams are wanted"),
     KeySpec("inputs:*", "hash", None, "the owner deletes his files", "a participant's uploads: name -> digest, size"),
     KeySpec("runs:*", "list", "job retention after the last run", "", "the last 20 run times of a kind, ms"),
     KeySpec("cold-runs:*", "list", "job retention after the last run", "", "the same, models loaded first"),

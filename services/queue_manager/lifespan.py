@@ -16,12 +16,14 @@ from services.queue_manager.bell import Bell, StopSignals
 from services.queue_manager.catalogue_store import CatalogueStore
 from services.queue_manager.credentials import Credentials, read_bootstrap
 from services.queue_manager.dependencies import State
+from services.queue_manager.events import EventHub
 from services.queue_manager.files.archive import Archive
 from services.queue_manager.files.inputs import InputFiles
 from services.queue_manager.files.outputs import OutputFiles
 from services.queue_manager.leasing import Leasing
 from services.queue_manager.parity import Parity
 from services.queue_manager.pooling import Pools
+from services.queue_manager.previews import Previews
 from services.queue_manager.repository import JobRepository
 from services.queue_manager.scripts import Limits, Scripts
 from services.queue_manager.settings import QueueManagerSettings
@@ -47,11 +49,13 @@ def build(settings: QueueManagerSettings, redis: RedisConnection) -> State:
     leasing = Leasing(jobs, pools, settings.lease_seconds)
     workers = Workers(redis, jobs, catalogues)
     archive = Archive(jobs, settings.data_dir)
+    credentials = Credentials(redis)
+    events = EventHub(redis, credentials.participants)
     return State(
         settings=settings,
         redis=redis,
         jobs=jobs,
-        credentials=Credentials(redis),
+        credentials=credentials,
         bell=Bell(leasing.claim, pools.of_worker, leasing.give_back),
         stops=StopSignals(),
         leasing=leasing,
@@ -63,6 +67,8 @@ def build(settings: QueueManagerSettings, redis: RedisConnection) -> State:
         inputs=inputs,
         archive=archive,
         outputs=OutputFiles(jobs, settings.data_dir, settings.max_input_bytes),
+        events=events,
+        previews=Previews(redis, events),
     )
 
 
@@ -89,7 +95,8 @@ def lifespan_of(settings: QueueManagerSettings) -> Lifespan:
             state["credentials"].announcer = signals
             with contextlib.suppress(WorkshopError):  # without Redis now, at the next tick
                 await state["outputs"].heal()
-            jobs = [signals.run(), state["bell"].run(), _let_go(app.state.stopping, state)]
+            jobs = [signals.run(), state["bell"].run(), state["events"].run(), state["previews"].run()]
+            jobs.append(_let_go(app.state.stopping, state))
             tasks = [asyncio.create_task(job) for job in (*jobs, *map(repeat, ticks(state)))]
             stack.push_async_callback(_cancel, tasks)
             yield state
@@ -116,6 +123,7 @@ def ticks(state: State) -> list[Tick]:
             await state["archive"].remove(participant, job_id)
 
     return [
+        Tick("look at viewers", 1.0, state["events"].look_around),
         Tick("archive", 2.0, state["archive"].take_some),
         Tick("forget", 10.0, forget),
         Tick("heal outputs", 60.0, state["outputs"].heal),
@@ -132,6 +140,7 @@ async def _let_go(stopping: asyncio.Event, state: State) -> None:
     await stopping.wait()
     state["bell"].close()
     state["stops"].close()
+    state["events"].close()
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

@@ -9,6 +9,7 @@ import mimetypes
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import anyio
 from starlette.requests import Request
@@ -19,6 +20,15 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 _RUNS_IN_BROWSERS = re.compile(r"html|xml|svg|script|css|rfc822", re.IGNORECASE)
 """Types that a browser would execute or render with script; they are only ever downloaded."""
+
+
+FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+    206: {"description": "One range of the file."},
+    304: {"description": "The file is still the one with that ETag."},
+    416: {"description": "The range lies behind the end of the file."},
+}
+"""What `send_file` answers, for the documentation."""
 
 
 class _StreamedFile(FileResponse):

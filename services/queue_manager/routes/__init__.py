@@ -3,14 +3,32 @@
 `ROUTERS` is the list that the application mounts, in the order of its documentation.
 """
 
-from services.queue_manager.routes import credentials, health, jobs, leases, reports, room, workers
+from services.queue_manager.routes import (
+    catalogue,
+    credentials,
+    events,
+    health,
+    inputs,
+    jobs,
+    lease_files,
+    leases,
+    outputs,
+    reports,
+    room,
+    workers,
+)
 
 ROUTERS = (
     jobs.router,
+    inputs.router,
+    outputs.router,
+    events.router,
+    catalogue.router,
     room.router,
     credentials.router,
     workers.router,
     leases.router,
     reports.router,
+    lease_files.router,
     health.router,
 )
