@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import redis
 
@@ -35,8 +36,8 @@ class RedisServer:
         assert self._process is not None, "the server is not running"
         return self._process.pid
 
-    def client(self) -> "redis.Redis":
-        """A plain blocking client, for looking at what the code under test left behind."""
+    def client(self) -> Any:
+        """A plain blocking redis-py client that answers str, for looking at what the code under test left behind."""
         return redis.Redis.from_url(self.url, decode_responses=True)
 
     def start(self) -> None:

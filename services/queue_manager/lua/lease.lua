@@ -9,7 +9,7 @@
 --
 -- The ordinary case (round robin, one pool, one class, no wish for a model) goes straight through with as few calls
 -- and values as possible. `choose_carefully` does the same for all cases; its pieces are put together only when needed.
-local call, pool = redis.call, ARGV[10]
+local call = redis.call
 local room = call('HMGET', 'queue', 'paused', 'draining', 'discipline', 'running_cap')
 if room[1] == '1' or room[2] == '1' then return nil end
 
@@ -18,8 +18,21 @@ local function choose_carefully()
   return choose(10)
 end
 
+-- The lowest score of the worker's pools; with one pool the scores need not be looked at.
+local function first_turn()
+  if #ARGV == 10 then return call('ZRANGE', 'turns:' .. ARGV[10], 0, 0)[1], ARGV[10] end
+  local turn, pool, score
+  for i = 10, #ARGV do
+    local first = call('ZRANGE', 'turns:' .. ARGV[i], 0, 0, 'WITHSCORES')
+    if first[1] and (not turn or tonumber(first[2]) < score) then
+      turn, pool, score = first[1], ARGV[i], tonumber(first[2])
+    end
+  end
+  return turn, pool
+end
+
 local function choose_plainly()
-  local name = call('ZRANGE', 'turns:' .. pool, 0, 0)[1]
+  local name, pool = first_turn()
   if not name then return nil end
   local person = call('HMGET', 'person:' .. name, 'waiting', 'running', 'pools', 'classes', 'running_cap')
   if person[3] ~= pool or person[4] == '1' then return choose_carefully() end
@@ -43,7 +56,7 @@ local function choose_plainly()
 end
 
 local id, name, job
-if #ARGV == 10 and (room[3] or 'round_robin') == 'round_robin' then
+if (room[3] or 'round_robin') == 'round_robin' then
   id, name, job = choose_plainly()
 else
   id, name, job = choose_carefully()
