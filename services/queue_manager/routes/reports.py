@@ -7,6 +7,7 @@ lost.
 
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Body
 
 from services.domain.job import JobState
@@ -32,9 +33,8 @@ async def relay(
 ) -> None:
     """Pass progress messages on to the owner, in order."""
     owner = await jobs.holds_lease(job_id, token)
-    for message in body:
-        data = {"message": message.type, "data": message.data}
-        await jobs.publish(owner, "job.progress", job_id, data, now)
+    events = [msgspec.json.encode({"message": message.type, "data": message.data}) for message in body]
+    await jobs.publish_many(owner, job_id, "job.progress", events, now)
 
 
 @router.post("/complete", summary="Report success")
