@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.domain.errors import InvalidInput, StorageFull, Unavailable, WorkshopError
+from services.domain.errors import InvalidInput, StorageFull, Unavailable, WorkflowRejected, WorkshopError
 from services.kit.logs import get_logger
 
 log = get_logger(__name__)
@@ -98,12 +98,12 @@ def as_workshop_error(error: Exception) -> WorkshopError | None:
     return None
 
 
-def error_body(error: WorkshopError, extra: Mapping[str, Any] | None = None) -> bytes:
-    """Render `{"error", "detail"[, "node_errors"]}` with `extra` keys behind them."""
+def error_body(error: WorkshopError) -> bytes:
+    """Render `{"error", "detail"}`, with `node_errors` and `comfy` when a workflow was refused."""
     body: dict[str, Any] = {"error": error.code, "detail": error.message}
-    if error.node_errors:
-        body["node_errors"] = error.node_errors
-    return json.dumps({**body, **(extra or {})}).encode()
+    if isinstance(error, WorkflowRejected):
+        body |= {"node_errors": error.node_errors, "comfy": error.comfy}
+    return json.dumps(body).encode()
 
 
 def error_response(error: WorkshopError) -> Response:
