@@ -5,6 +5,7 @@ The same latent gives the same picture, bit for bit.
 
 import hashlib
 import textwrap
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -69,18 +70,25 @@ def _background(latent: Latent, number: int, width: int, height: int) -> Bytes:
 
 
 def _write(picture: Image.Image, latent: Latent, number: int) -> None:
-    """The label large, below it seed, model and prompt; small pictures get less of it."""
+    """The label large, below it seed, model and prompt, and along the foot the label again in every part of a video."""
     draw = ImageDraw.Draw(picture)
-    large = max(latent.width // 10, 8)
-    small = max(latent.width // 32, 8)
+    large, small = max(latent.width // 10, 8), max(latent.width // 32, 8)
     edge = large // 2
-    draw.text(
-        (edge, edge), LABEL, fill="white", font=ImageFont.load_default(large), stroke_width=1, stroke_fill="black"
-    )
+    left = edge + min(picture.width - latent.width, latent.width // 4)
+    _text(draw, (left, edge), LABEL, large)
     lines = [f"seed {latent.seed}" + (f", picture {number + 1}" if number else ""), latent.model]
     per_line = max(int((latent.width - 2 * edge) / (small * 0.55)), 8)
     lines += textwrap.wrap(latent.text, per_line)[:LINES_OF_PROMPT]
-    font = ImageFont.load_default(small)
     for i, line in enumerate(lines):
-        place = (edge, edge + large * 1.5 + i * small * 1.3)
-        draw.text(place, line, fill="white", font=font, stroke_width=1, stroke_fill="black")
+        _text(draw, (left, edge + large * 1.5 + i * small * 1.3), line, small)
+    for x in range(edge, picture.width, small * 10):
+        _text(draw, (x, latent.height - small * 1.6), LABEL, small)
+
+
+def _text(draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, size: int) -> None:
+    draw.text(place, text, fill="white", font=_font(size), stroke_width=1, stroke_fill="black")
+
+
+@lru_cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

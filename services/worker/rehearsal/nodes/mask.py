@@ -105,7 +105,8 @@ def _combine(here: Pixels, there: Pixels, operation: str) -> Pixels:
         return here - there
     first, second = np.round(here).astype(bool), np.round(there).astype(bool)
     bits = {"and": first & second, "or": first | second, "xor": first ^ second}[operation]
-    return bits.astype(np.float32)
+    result: Pixels = bits.astype(np.float32)
+    return result
 
 
 @node("ImageCompositeMasked")
