@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from services.cli.render import duration_text
 from services.domain.errors import InvalidInput, NotFound
@@ -25,7 +25,7 @@ class Reason(BaseModel):
 class JobView(Job):
     """A job's record together with its place in the queue."""
 
-    position: int | None = None
+    position: int | None = Field(default=None, description="how many jobs are expected to start before this one")
     eta_seconds: float | None = None
     waiting_because: Reason | None = None
 
@@ -70,7 +70,7 @@ def waiting_text(job: JobView) -> str:
     """Say where a waiting job stands and why."""
     words = []
     if job.position is not None:
-        words.append(f"place {job.position}")
+        words.append(f"{job.position} before it" if job.position else "next")
     if job.eta_seconds is not None:
         words.append(f"starts in about {duration_text(job.eta_seconds)}")
     if job.waiting_because is not None:

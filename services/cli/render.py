@@ -69,7 +69,9 @@ def clock_text(milliseconds: int | None) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return a duration in words: `8 s`, `3 min`, `1 h 20 min`."""
+    """Return a duration in words: `0.4 s`, `80 s`, `3 min`, `1 h 20 min`."""
+    if 0 < seconds < 9.95:
+        return f"{seconds:.1f} s"
     whole = max(0, round(seconds))
     if whole < 90:
         return f"{whole} s"

@@ -40,7 +40,7 @@ def test_a_link_that_leads_out_is_refused(tmp_path: Path) -> None:
 
 def test_durations_are_told_in_the_unit_that_one_would_use() -> None:
     assert [duration_text(seconds) for seconds in (-1, 0.4, 89, 100, 5_399, 5_400, 8_000)] == [
-        "0 s", "0 s", "89 s", "2 min", "1 h 30 min", "1 h 30 min", "2 h 13 min"
+        "0 s", "0.4 s", "89 s", "2 min", "1 h 30 min", "1 h 30 min", "2 h 13 min"
     ]  # fmt: skip
 
 

@@ -1,0 +1,170 @@
+"""The workshop on one machine, as a person starts, uses, kills and stops it: every part a real process."""
+
+import json
+import os
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from tests.support.local_workshop import FIRST_JOB, UP, LocalWorkshop
+from tests.support.wait import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def _one_workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorkshop]:
+    workshop = LocalWorkshop(tmp_path_factory.mktemp("local"), WORKSHOP_PARTICIPANTS="2", WORKSHOP_DRAIN_SECONDS="30")
+    yield workshop
+    workshop.end()
+
+
+@pytest.fixture
+def workshop(_one_workshop: LocalWorkshop) -> LocalWorkshop:
+    """A workshop that is up; the tests share it and may stop or kill it."""
+    _one_workshop.ensure_up()
+    return _one_workshop
+
+
+def submit_first_job(workshop: LocalWorkshop, *options: str) -> int:
+    """Submit the first job without waiting; returns its number."""
+    answer = workshop.asked("submit", str(FIRST_JOB / "workflow.json"), *options)
+    return int(answer["number"])
+
+
+def states(workshop: LocalWorkshop) -> dict[int, str]:
+    """Every job of user001, number -> state."""
+    return {job["number"]: job["state"] for job in workshop.asked("status")}
+
+
+def test_the_line_that_the_start_prints_brings_the_expected_picture(workshop: LocalWorkshop, tmp_path: Path) -> None:
+    line = next(line for line in workshop.text.splitlines() if " submit " in line)
+    arguments = line.split()[1:-1]  # without the program's path, and with another output folder
+    done = workshop.comfyume(*arguments, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (picture,) = tmp_path.rglob("*.png")
+    assert str(picture) in done.stdout
+    with Image.open(picture) as ours, Image.open(FIRST_JOB / "expected.png") as expected:
+        assert (ours.mode, ours.size) == (expected.mode, expected.size)
+        assert ours.tobytes() == expected.tobytes()
+
+
+def test_a_second_start_says_where_the_first_one_runs(workshop: LocalWorkshop) -> None:
+    done = workshop.verb("up")
+    assert done.returncode == 1
+    assert "runs already" in done.stderr
+    assert workshop.recorded["url"] in done.stderr
+    assert workshop.verb("status").returncode == 0
+
+
+def test_status_names_every_part_and_where_it_is(workshop: LocalWorkshop) -> None:
+    rows = json.loads(workshop.verb("status", "--json").stdout)
+    assert [(row["part"], row["state"]) for row in rows] == [
+        ("redis", "ready"),
+        ("queue-manager", "ready"),
+        ("worker-1", "ready"),
+    ]
+    assert rows[1]["where"] == workshop.recorded["url"]
+
+
+def test_nobody_else_can_read_the_workshops_folder(workshop: LocalWorkshop) -> None:
+    assert stat.S_IMODE(workshop.folder.stat().st_mode) == 0o700
+    for file in ("credentials.json", "running.json", "redis/redis.conf", "redis/password"):
+        assert stat.S_IMODE((workshop.folder / file).stat().st_mode) == 0o600
+
+
+def test_redis_is_durable_closed_and_never_evicts(workshop: LocalWorkshop) -> None:
+    config = (workshop.folder / "redis" / "redis.conf").read_text(encoding="utf-8")
+    for line in ("appendonly yes", "appendfsync always", "maxmemory-policy noeviction", "bind 127.0.0.1"):
+        assert line in config
+    with socket.create_connection(
+        ("127.0.0.1", int(workshop.environment["WORKSHOP_REDIS_PORT"])), timeout=60
+    ) as to_redis:
+        to_redis.sendall(b"PING\r\n")
+        assert to_redis.recv(100).startswith(b"-NOAUTH")
+
+
+def test_after_sigkill_of_everything_the_queue_is_as_it_was(workshop: LocalWorkshop) -> None:
+    assert workshop.comfyume("queue", "pause").returncode == 0
+    numbers = [submit_first_job(workshop, "--label", f"take {take}") for take in range(3)]
+    before = workshop.asked("status")
+    workshop.kill_everything()
+
+    workshop.ensure_up()
+
+    after = workshop.asked("status")
+    assert [(job["id"], job["label"], job["state"]) for job in after] == [
+        (job["id"], job["label"], job["state"]) for job in before
+    ]
+    assert workshop.asked("queue")["paused"] is True
+    assert workshop.comfyume("queue", "resume").returncode == 0
+    done = workshop.comfyume("watch", *(str(number) for number in numbers))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_part_that_dies_is_named_and_started_again(workshop: LocalWorkshop) -> None:
+    for part in ("redis", "queue-manager", "worker-1"):
+        old = workshop.pid(part)
+        os.kill(old, signal.SIGKILL)
+        wait_for(lambda part=part: f"{part:<13} | died" in workshop.text, f"{part} to be named")  # type: ignore[misc]
+        wait_for(lambda old=old, part=part: workshop.pid(part) not in (0, old), f"{part} to be back")  # type: ignore[misc]
+    number = submit_first_job(workshop)
+    done = workshop.comfyume("watch", str(number))
+    assert done.returncode == 0, done.stderr
+
+
+def test_parts_that_outlived_their_runner_are_ended_by_the_next_start(workshop: LocalWorkshop) -> None:
+    left = [psutil.Process(workshop.pid(part)) for part in ("redis", "queue-manager", "worker-1")]
+    workshop.kill_runner()
+    assert all(process.is_running() for process in left)
+
+    workshop.ensure_up()
+
+    assert workshop.text.count("left over") == 3
+    assert not any(process.is_running() for process in left)
+
+
+def test_the_end_comes_in_order_and_leaves_nothing_behind(workshop: LocalWorkshop) -> None:
+    processes = [psutil.Process(int(part["pid"])) for part in workshop.recorded["parts"]]
+    family = [one for process in processes for one in (process, *process.children(recursive=True))]
+    assert workshop.stop(signal.SIGINT) == 0
+    stops = [line.split()[1] for line in workshop.text.splitlines() if line.endswith("| stopped")]
+    assert stops == ["worker-1", "queue-manager", "redis"]
+    psutil.wait_procs(family, timeout=60)
+    assert not [process for process in family if process.is_running()]
+    assert workshop.recorded["parts"] == []
+    status = workshop.verb("status")
+    assert (status.returncode, "does not run" in status.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("variable", ["WORKSHOP_QUEUE_PORT", "WORKSHOP_REDIS_PORT"])
+def test_a_port_in_use_is_named_with_the_setting_that_changes_it(tmp_path: Path, variable: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        workshop = LocalWorkshop(tmp_path, **{variable: str(other.getsockname()[1])})
+        done = workshop.verb("up")
+    assert done.returncode == 1
+    assert workshop.environment[variable] in done.stderr
+    assert f"{variable}=" in done.stderr
+    assert UP not in done.stdout
+
+
+def test_a_part_that_cannot_start_is_shown_with_its_last_lines(tmp_path: Path) -> None:
+    workshop = LocalWorkshop(tmp_path)
+    done = workshop.verb("up", QUEUE_LEASE_SECONDS="soon")
+    assert done.returncode == 1
+    assert "queue-manager" in done.stderr
+    assert "LEASE_SECONDS" in done.stdout.upper()
+    assert workshop.recorded["parts"] == []
+
+
+def test_down_says_when_there_is_nothing_to_stop(tmp_path: Path) -> None:
+    done = LocalWorkshop(tmp_path).verb("down")
+    assert (done.returncode, "does not run" in done.stdout) == (0, True)

@@ -1,0 +1,123 @@
+"""A local workshop as a person has it: `python -m services.local up` as a process, and `comfyume` beside it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.support.ports import free_port
+from tests.support.wait import wait_for
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FIRST_JOB = REPOSITORY / "services" / "local" / "examples" / "first-job"
+UP = "The workshop is up."
+
+
+class LocalWorkshop:
+    """One workshop in a folder of its own, on free ports. May be started again after any kind of end."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self.folder = folder / "workshop"
+        self.printed = folder / "printed.txt"
+        self.environment = {
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("WORKSHOP_", "COMFY", "QUEUE_"))
+            },
+            "WORKSHOP_FOLDER": str(self.folder),
+            "WORKSHOP_QUEUE_PORT": str(free_port()),
+            "WORKSHOP_REDIS_PORT": str(free_port()),
+            "COMFYUME_WORKSHOP": str(self.folder),
+            **variables,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and return without waiting."""
+        with self.printed.open("wb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "services.local", "up"],
+                cwd=REPOSITORY, env=self.environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            )  # fmt: skip
+
+    def ensure_up(self) -> None:
+        """Start it unless it runs, and wait until it says that it is up."""
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+        wait_for(lambda: UP in self.text or self._ended(), "the workshop to be up", limit=240)
+        assert UP in self.text, self.text
+
+    def _ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+    @property
+    def text(self) -> str:
+        """What the current run has printed so far."""
+        return self.printed.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What `running.json` says."""
+        return dict(json.loads((self.folder / "running.json").read_text(encoding="utf-8")))
+
+    def pid(self, part: str) -> int:
+        """The process id of one part, 0 while it does not run."""
+        return next((int(one["pid"]) for one in self.recorded["parts"] if one["name"] == part), 0)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it in order and return its exit code."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        return self._process.wait(240)
+
+    def kill_runner(self) -> None:
+        """SIGKILL for the program that runs the parts; they stay behind."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(60)
+
+    def kill_everything(self) -> None:
+        """SIGKILL for the runner, every part, and whatever those started: like a power cut, without the disk's part."""
+        assert self._process is not None
+        # The runner first: it would start the others again.
+        roots = [
+            psutil.Process(self._process.pid),
+            *(psutil.Process(int(one["pid"])) for one in self.recorded["parts"]),
+        ]
+        family = {process.pid: process for root in roots for process in (root, *root.children(recursive=True))}
+        for process in family.values():
+            if process.is_running():
+                process.kill()
+        self._process.wait(60)
+        psutil.wait_procs(list(family.values()), timeout=60)
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill_everything()
+
+    def verb(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `python -m services.local` with these arguments and wait for it."""
+        return self._run(sys.executable, "-m", "services.local", *arguments, **variables)
+
+    def comfyume(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line and wait for it."""
+        return self._run(sys.executable, "-m", "services.cli", *arguments)
+
+    def asked(self, *arguments: str) -> Any:
+        """Return what the command line answers to these arguments and --json; it must succeed."""
+        done = self.comfyume(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def _run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=REPOSITORY, env={**self.environment, **variables}, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
