@@ -9,4 +9,4 @@ local v = redis.call('HMGET', 'job:' .. ARGV[6], 'state', 'token', 'stop')
 if v[1] ~= 'running' or v[2] ~= ARGV[7] then return -1 end
 local expires = NOW + tonumber(ARGV[8])
 redis.call('ZADD', 'leases', expires, ARGV[6])
-return {expires, v[3]}
+return {expires, v[3] or ''}
