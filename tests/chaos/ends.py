@@ -10,7 +10,7 @@ from typing import Any
 import websockets
 
 from tests.chaos.participants import Handed, follow, hand_in
-from tests.chaos.pictures import is_expected, poison
+from tests.chaos.pictures import is_expected, workflow
 from tests.chaos.workshop import Workshop
 
 ENDS = {"job.succeeded", "job.failed", "job.cancelled", "job.dead"}
@@ -81,7 +81,7 @@ async def end_events(workshop: Workshop, people: Sequence[str]) -> dict[str, lis
 
 async def events_of(workshop: Workshop, person: str) -> list[dict[str, Any]]:
     """All kept events of one participant, up to the end of a job that is handed in and cancelled as a mark."""
-    mark = Handed(0, person, poison())
+    mark = Handed(0, person, workflow(0, 0.0))
     async with workshop.client(person) as client:
         await hand_in(client, mark)
         await client.post(f"/api/jobs/{mark.id}/cancel")

@@ -3,6 +3,7 @@
 import io
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 SIZE = (48, 32)
@@ -36,7 +37,10 @@ def _node(class_type: str, **inputs: Any) -> dict[str, Any]:
 
 def is_expected(content: bytes, number: int) -> bool:
     """Whether a file is, pixel by pixel, the picture of job `number`."""
-    wanted = colour_of(number) ^ 0xFFFFFF
+    colour = colour_of(number)
+    channels = np.array([colour >> 16, colour >> 8 & 0xFF, colour & 0xFF], np.float32) / np.float32(255)
+    # As ComfyUI does it: floats inverted, then cut off (not rounded) to bytes.
+    wanted = np.clip(np.float32(255) * (np.float32(1) - channels), 0, 255).astype(np.uint8)
     with Image.open(io.BytesIO(content)) as picture:
-        colours = picture.convert("RGB").getcolors()
-        return picture.size == SIZE and colours == [(SIZE[0] * SIZE[1], tuple(wanted.to_bytes(3, "big")))]
+        pixels = np.asarray(picture.convert("RGB"))
+    return pixels.shape == (SIZE[1], SIZE[0], 3) and bool((pixels == wanted).all())
