@@ -3,6 +3,7 @@ cannot work.
 """
 
 import asyncio
+import logging
 import signal
 import sys
 
@@ -32,6 +33,7 @@ def main() -> None:
             print(f"{field}: {problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         sys.exit(2)
     configure_logs(settings.log_level)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request says nothing that ours do not
     try:
         asyncio.run(_work(settings))
     except EngineRefused as error:

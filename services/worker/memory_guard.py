@@ -79,9 +79,11 @@ class MemoryGuard:
         await self._engine.client.free()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _UNLOAD_SECONDS
-        while self._judge(need, memory) is not Verdict.FITS and loop.time() < deadline:
+        while True:
             await asyncio.sleep(_UNLOAD_PAUSE)
             memory = await self._read() or memory
+            if self._judge(need, memory) is Verdict.FITS or loop.time() > deadline:
+                break
         if self._judge(need, memory) is not Verdict.FITS and self._engine.settings.backend is Backend.LOCAL:
             reading = await probe_gpu(str(self._engine.settings.comfyui_python))
             if reading.available:

@@ -48,10 +48,12 @@ def test_a_cpu_is_no_gpu() -> None:
     assert memory_in({}) is None
 
 
-async def test_asking_torch_without_torch_says_so() -> None:
+async def test_torch_is_asked_where_it_is_and_its_absence_is_said() -> None:
     reading = await probe_gpu(sys.executable)
-    assert not reading.available
-    assert "torch" in reading.reason
+    if reading.available:
+        assert 0 < reading.free <= reading.total
+    else:
+        assert "torch" in reading.reason
 
 
 async def test_asking_with_an_interpreter_that_is_not_there_says_so(tmp_path: Path) -> None:
