@@ -76,6 +76,7 @@ def main() -> int:
             access_log=False,
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=GOODBYE_SECONDS,
         )
     )

@@ -58,6 +58,7 @@ T = TypeVar("T")
 
 _envelope = msgspec.json.Decoder(Envelope)
 _batch = msgspec.json.Decoder(Batch)
+_QUOTED_FIELDS = tuple(f'"{name}"'.encode() for name in Envelope.__struct_fields__)
 
 
 def decode_envelope(body: bytes) -> Envelope:
@@ -111,12 +112,16 @@ def _refuse_duplicate_keys(body: bytes, envelope: Envelope) -> None:
     """Refuse an envelope that names a field twice: another reader might take the other one.
 
     The large values are cut out first, where they are expected to stand; where they do not stand there the whole body
-    is read.
+    is read. In what is left a field that is named twice is spelled twice alike, unless there is a backslash: counting
+    says whether it has to be read at all.
     """
     rest = _without(body, b'"workflow"', bytes(envelope.workflow))
     if rest is not None and b'"extra_data"' in rest:
         rest = _without(rest, b'"extra_data"', bytes(envelope.extra_data))
-    decode_json(body if rest is None else rest)
+    if rest is None:
+        decode_json(body)
+    elif b"\\" in rest or any(rest.count(name) > 1 for name in _QUOTED_FIELDS):
+        decode_json(rest)
 
 
 def _without(body: bytes, key: bytes, value: bytes) -> bytes | None:

@@ -100,7 +100,8 @@ def lifespan_of(settings: QueueManagerSettings) -> Lifespan:
             tasks = [asyncio.create_task(job) for job in (*jobs, *map(repeat, ticks(state)))]
             stack.push_async_callback(_cancel, tasks)
             yield state
-            await state["workers"].flush()
+            with contextlib.suppress(WorkshopError):
+                await state["workers"].flush()
 
     return lifespan
 
