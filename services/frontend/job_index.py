@@ -14,6 +14,7 @@ from services.frontend.stock_jobs import workflow_id_of
 
 BODIES_BYTES = 8 * 2**20
 NUMBERS = 10_000
+EXECUTED = 1_000
 
 
 class JobIndex:
@@ -25,6 +26,7 @@ class JobIndex:
         self._bytes = 0
         self._ids: OrderedDict[int, str] = OrderedDict()
         self._workflow_ids: OrderedDict[str, str | None] = OrderedDict()
+        self._executed: OrderedDict[str, bytes] = OrderedDict()
 
     def note(self, jobs: list[Job]) -> None:
         """Remember which number belongs to which job."""
@@ -43,6 +45,17 @@ class JobIndex:
         body = await self._queue.workflow(job_id)
         self._keep(job_id, msgspec.json.encode(body))
         return body
+
+    async def whole(self, job: Job) -> Job:
+        """A listed job with ComfyUI's output lists, which the queue's own list leaves out for ended jobs."""
+        if not job.get("outputs") or job.get("executed"):
+            return job
+        if job["id"] not in self._executed:
+            found = await self._queue.job(job["id"]) or job
+            self._executed[job["id"]] = msgspec.json.encode(found.get("executed") or {})
+            while len(self._executed) > EXECUTED:
+                self._executed.popitem(last=False)
+        return {**job, "executed": msgspec.json.decode(self._executed[job["id"]])}
 
     async def workflow_id(self, job_id: str) -> str | None:
         """The page's own id of the job's workflow."""

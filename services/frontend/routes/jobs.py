@@ -34,7 +34,7 @@ async def list_jobs(request: web.Request) -> web.Response:
         jobs = [job for job in jobs if await space.jobs.workflow_id(job["id"]) == wanted_workflow]
     jobs.sort(key=_created if sort_by == "created_at" else _duration, reverse=descending)
     page = jobs[offset : offset + limit] if limit is not None else jobs[offset:]
-    rows = [job_summary(job, await space.jobs.workflow_id(job["id"])) for job in page]
+    rows = [job_summary(await space.jobs.whole(job), await space.jobs.workflow_id(job["id"])) for job in page]
     pagination = {"offset": offset, "limit": limit, "total": len(jobs), "has_more": offset + len(rows) < len(jobs)}
     return json_answer({"jobs": rows, "pagination": pagination})
 

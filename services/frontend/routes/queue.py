@@ -90,7 +90,7 @@ async def change_history(request: web.Request) -> web.Response:
 
 
 async def _entries(space: Workspace, jobs: list[Job]) -> dict[str, Any]:
-    return {job["id"]: history_item(job, await space.jobs.body(job["id"])) for job in jobs}
+    return {job["id"]: history_item(await space.jobs.whole(job), await space.jobs.body(job["id"])) for job in jobs}
 
 
 def _ids(body: dict[str, Any], field: str) -> list[str]:

@@ -24,7 +24,8 @@ class _Bodies(msgspec.Struct):
     """One archive file. `body` is the raw `{"workflow", "extra_data"}` as it was submitted."""
 
     executed: dict[str, Any] = {}
-    body: msgspec.Raw | None = None
+    # Not `Raw | None`: msgspec decodes that union as null only.
+    body: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Archive:
@@ -44,7 +45,8 @@ class Archive:
     async def workflow(self, participant: str, job_id: str) -> bytes | None:
         """Return the raw `{"workflow", "extra_data"}` of an ended job; None if there is none (any more)."""
         found = await asyncio.to_thread(self._read, participant, job_id)
-        return bytes(found.body) if found is not None and found.body is not None else None
+        body = bytes(found.body) if found is not None else b"null"
+        return None if body == b"null" else body
 
     async def executed(self, job: Job) -> dict[str, Any]:
         """Return ComfyUI's output lists of a job, from its record or from the disk."""
