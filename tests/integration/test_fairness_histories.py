@@ -277,7 +277,7 @@ class Histories(RuleBasedStateMachine):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_the_scripts_do_what_the_plain_model_does(redis_server: RedisServer) -> None:
-    histories = int(os.environ.get("FAIRNESS_HISTORIES", "0"))
+    histories = int(os.environ.get("FAIRNESS_HISTORIES") or 0)
     with asyncio.Runner() as runner:
         Histories.server, Histories.loop = redis_server, runner.get_loop()
         Histories.redis = RedisConnection(redis_server.url)

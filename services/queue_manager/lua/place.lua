@@ -3,7 +3,8 @@
 --
 -- ARGV[1..5]  see include/room    ARGV[6]  job id
 --
--- Returns  nil it does not wait | {pool, position, owner waits at his running cap 0|1, run next 0|1, kind}
+-- Returns  nil it does not wait | {pool, position, owner waits at his running cap 0|1, his running cap,
+--                                run next 0|1, kind, model}
 --
 -- Exact for up to 64 people waiting in the pool; of more, 64 are counted and the others taken to be like them.
 -- include jobs
@@ -11,7 +12,11 @@ local job = read_job(ARGV[6])
 if not job or job.state ~= 'queued' then return nil end
 local turns, room, person = 'turns:' .. job.pool, read_room(), read_person(job.participant)
 local SAMPLE = 64
-if job.run_next then return {job.pool, redis.call('ZRANK', turns, '!' .. job.id), 0, 1, job.kind} end
+local function answer(position, capped, first)
+  local cap, model = person.running_cap or room.running_cap, redis.call('HGET', 'job:' .. job.id, 'model')
+  return {job.pool, position, capped, cap, first, job.kind, model}
+end
+if job.run_next then return answer(redis.call('ZRANK', turns, '!' .. job.id), 0, 1) end
 
 local own_line = 'line:' .. job.pool .. ':' .. person.name
 local own_score = tonumber(redis.call('ZSCORE', own_line, job.id))
@@ -59,4 +64,4 @@ local all_others = redis.call('ZCARD', turns) - #firsts - 1
 if counted > 0 and all_others > counted then others = math.floor(others / counted * all_others + 0.5) end
 
 local capped = is_capped(room, person) and #people > 0 and tonumber(people[2]) < CAPPED / 2
-return {job.pool, #firsts + index + others, capped and 1 or 0, 0, job.kind}
+return answer(#firsts + index + others, capped and 1 or 0, 0)

@@ -120,7 +120,8 @@ class Reading(Base):
         answer = await self._scripts.place(now, job_id)
         if answer is None:
             return None
-        pool, position, capped, first, kind = answer[0].decode(), *answer[1:4], answer[4].decode()
+        position, capped, running_cap, first = answer[1:5]
+        pool, kind, model = (answer[index].decode() for index in (0, 5, 6))
         lists = (keys.runs(pool, ""), keys.runs(pool, kind), keys.cold_runs(pool, kind))
         ahead, warm, cold = await self._read([("LRANGE", key, 0, 19) for key in lists])
         mean = statistics.fmean(map(int, ahead)) if ahead else None
@@ -129,7 +130,9 @@ class Reading(Base):
             pool=pool,
             at_running_cap=bool(capped),
             run_next=bool(first),
-            ahead_ms=None if mean is None else round(mean * position),
+            running_cap=running_cap,
+            model=model,
+            mean_ms=None if mean is None else round(mean),
             own_ms=round(statistics.median(map(int, warm))) if warm else None,
             cold_ms=round(statistics.median(map(int, cold))) if cold else None,
         )

@@ -62,8 +62,12 @@ class Place:
     at_running_cap: bool
     """Its owner runs as many jobs as he may while others wait, and others do wait."""
     run_next: bool
-    ahead_ms: int | None
-    """Expected run time of the jobs before it, all together; None while nothing was measured in this pool."""
+    running_cap: int
+    """How many jobs its owner may run while others wait."""
+    model: str
+    """Signature of the models it loads, "" for none."""
+    mean_ms: int | None
+    """Mean of the last run times in this pool, all kinds together; None while nothing was measured."""
     own_ms: int | None
     """Expected run time of the job itself once its models are loaded; None while nothing was measured."""
     cold_ms: int | None
