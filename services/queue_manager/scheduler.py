@@ -1,7 +1,7 @@
 """The scheduling rules that people ask about: why does my job wait, how often may a turn be overtaken.
 
-Pure functions. The choice itself is made in `lua/lease.lua`, in one atomic step; `tests/support/queue_model.py` says its
-rules once more in plain Python.
+Pure functions. The choice itself is made in `lua/lease.lua`, in one atomic step; `tests/support/queue_model.py` says
+its rules once more in plain Python.
 """
 
 from dataclasses import dataclass
@@ -43,10 +43,8 @@ def waiting_because(place: Place, settings: QueueSettings, workers: int, fitting
     if place.position == 0:
         return WaitingReason("next", "Your job is next; it starts as soon as a machine is free.")
     if place.at_running_cap:
-        return WaitingReason(
-            "cap_running",
-            f"Your jobs that run use up your share ({_jobs(place.running_cap)} at a time) while others wait.",
-        )
+        share = _jobs(place.running_cap)
+        return WaitingReason("cap_running", f"Your share while others wait is {share} at a time, and it is in use.")
     return WaitingReason("waiting_turn", f"About {_jobs(place.position)} will start before yours.")
 
 
