@@ -91,7 +91,7 @@ def signatures(graph: Graph, fingerprint: Callable[[str], Any], needs_id: Callab
 
 
 def _sources(graph: Graph, node_id: str) -> list[str]:
-    return [value[0] for value in graph[node_id]["inputs"].values() if is_link(value)]
+    return [value[0] for value in graph[node_id].get("inputs", {}).values() if is_link(value)]
 
 
 def _signature(
@@ -105,7 +105,7 @@ def _signature(
     parts: list[Any] = [graph[node_id]["class_type"], str(uuid.uuid4()) if changed != changed else changed]
     if needs_id(node_id):
         parts.append(node_id)
-    for name, value in sorted(graph[node_id]["inputs"].items()):
+    for name, value in sorted(graph[node_id].get("inputs", {}).items()):
         if is_link(value):
             parts.append([name, "link", found.get(value[0], str(uuid.uuid4())), value[1]])
         else:

@@ -20,15 +20,19 @@ NodeInfo = dict[str, Any]
 
 @cache
 def _entries() -> dict[str, NodeInfo]:
-    entries: dict[str, NodeInfo] = json.loads((DATA / "catalogue.json").read_text(encoding="utf-8"))
-    return entries
+    return _read("catalogue.json")
 
 
 @cache
 def _fault_entries() -> dict[str, NodeInfo]:
-    entries: dict[str, NodeInfo] = json.loads((DATA / "fault_nodes.json").read_text(encoding="utf-8"))
+    entries = _read("fault_nodes.json")
     assert set(entries) == set(fault_names.NAMES)
     return entries
+
+
+def _read(name: str) -> dict[str, NodeInfo]:
+    entries: dict[str, NodeInfo] = json.loads((DATA / name).read_text(encoding="utf-8"))
+    return {node: {**entry, "output": tuple(entry["output"])} for node, entry in entries.items()}
 
 
 class Catalogue:

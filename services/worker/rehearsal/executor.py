@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from PIL import Image
 
 from services.worker.rehearsal.cache import CachedResult, ResultCache, signatures
@@ -14,7 +15,7 @@ from services.worker.rehearsal.folders import Folders
 from services.worker.rehearsal.graph import RunOrder, is_link
 from services.worker.rehearsal.interrupt import Interrupt, InterruptedPrompt
 from services.worker.rehearsal.node_call import Inputs, call_node, gather_inputs
-from services.worker.rehearsal.nodes.registry import BEHAVIOURS, NodeRun, Pace
+from services.worker.rehearsal.nodes.registry import BEHAVIOURS, NEVER_SAME, NodeRun, Pace
 from services.worker.rehearsal.progress import Progress
 from services.worker.rehearsal.prompt_queue import Graph, QueueItem
 from services.worker.rehearsal.validation import type_name
@@ -51,6 +52,8 @@ class _Run:
     extra_data: dict[str, Any]
     signatures: dict[str, str]
     progress: Progress
+    noted_graph: Graph
+    """The graph as it goes into saved files: with the fingerprints, as ComfyUI writes it."""
     results: dict[str, CachedResult] = field(default_factory=dict)
     executed: dict[str, None] = field(default_factory=dict)
     ui: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -99,11 +102,16 @@ class Executor:
         extra_data = {**item.extra_data, **item.sensitive}
         self._interrupt.clear()
         self._outbox.client_id = extra_data.get("client_id")
+        fingerprints = self._fingerprints(item.graph)
         run = _Run(
             item,
             extra_data,
-            signatures(item.graph, lambda node_id: self._fingerprint(item.graph, node_id), self._needs_id(item.graph)),
+            signatures(item.graph, lambda node_id: fingerprints.get(node_id, False), self._needs_id(item.graph)),
             Progress(item.prompt_id, lambda event, data: self._outbox.send(event, data, self._outbox.client_id)),
+            {
+                node_id: {**node, "is_changed": [fingerprints[node_id]]} if node_id in fingerprints else node
+                for node_id, node in item.graph.items()
+            },
         )
         self._record(run, "execution_start", {"prompt_id": run.prompt_id})
         cached = [node_id for node_id in run.graph if self._cache.get(run.signatures[node_id]) is not None]
@@ -186,7 +194,7 @@ class Executor:
             folders=self._folders,
             pace=self._pace,
             interrupt=self._interrupt,
-            graph=run.graph,
+            graph=run.noted_graph,
             extra_pnginfo=run.extra_data.get("extra_pnginfo"),
             report=report,
             tell_text=lambda text: self._outbox.send_text(node_id, text, None),
@@ -210,16 +218,18 @@ class Executor:
                 return len(config) > 1 and bool(config[1].get("lazy"))
         return False
 
-    def _fingerprint(self, graph: Graph, node_id: str) -> Any:
-        node = graph[node_id]
-        fingerprint = BEHAVIOURS[node["class_type"]].fingerprint
-        if fingerprint is None:
-            return False
-        constants = {name: value for name, value in node["inputs"].items() if not is_link(value)}
-        try:
-            return fingerprint(self._folders, **constants)
-        except Exception:
-            return float("nan")
+    def _fingerprints(self, graph: Graph) -> dict[str, Any]:
+        """Of each node that has one; not a number where it cannot be told, so that the node runs and says why."""
+        found: dict[str, Any] = {}
+        for node_id, node in graph.items():
+            fingerprint = BEHAVIOURS[node["class_type"]].fingerprint
+            if fingerprint is not None:
+                constants = {name: value for name, value in node.get("inputs", {}).items() if not is_link(value)}
+                try:
+                    found[node_id] = fingerprint(self._folders, **constants)
+                except Exception:
+                    found[node_id] = NEVER_SAME
+        return found
 
     def _needs_id(self, graph: Graph) -> Callable[[str], bool]:
         def needs_id(node_id: str) -> bool:
@@ -227,6 +237,12 @@ class Executor:
             return any(value in ("UNIQUE_ID", ["UNIQUE_ID"]) for value in hidden.values())
 
         return needs_id
+
+    def _hidden_inputs(self, run: _Run, node_id: str) -> Inputs:
+        """What nodes of the older kind get beside their inputs; execution_error shows it too."""
+        known = {"PROMPT": run.noted_graph, "EXTRA_PNGINFO": run.extra_data.get("extra_pnginfo"), "UNIQUE_ID": node_id}
+        hidden = self._entry(run, node_id)["input"].get("hidden", {})
+        return {name: [known[kind]] for name, kind in hidden.items() if isinstance(kind, str) and kind in known}
 
     # --- messages ------------------------------------------------------------------------------------------------
 
@@ -294,13 +310,19 @@ class Executor:
             "exception_message": f"{failure.cause}\n",
             "exception_type": type_name(failure.cause),
             "traceback": traceback.format_tb(failure.cause.__traceback__),
-            "current_inputs": {name: [_shown(value) for value in values] for name, values in failure.inputs.items()},
+            "current_inputs": {
+                name: [_shown(value) for value in values]
+                for name, values in {**failure.inputs, **self._hidden_inputs(run, failure.node_id)}.items()
+            },
             "current_outputs": list(run.graph),
         }
         self._record(run, "execution_error", data)
 
 
 def _shown(value: Any) -> Any:
+    """An input as execution_error shows it: plain values as they are, pictures as ComfyUI's tensors look."""
+    if isinstance(value, np.ndarray):
+        return f"tensor({value})"
     return value if value is None or isinstance(value, int | float | bool | str) else str(value)
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from services.worker.rehearsal.pixels import Pixels, as_picture, to_bytes
 from services.worker.rehearsal.values import Latent
@@ -17,6 +17,8 @@ from services.worker.rehearsal.values import Latent
 Bytes = npt.NDArray[np.uint8]
 LABEL = "REHEARSAL"
 LINES_OF_PROMPT = 6
+PREVIEW_SIZE = 512
+"""ComfyUI's default largest side of a preview, in pixels; smaller ones are enlarged to it."""
 PAN = 1
 """Columns a video moves on from frame to frame."""
 
@@ -40,7 +42,8 @@ def draw_preview(latent: Latent, done: float) -> Image.Image:
     width, height = max(latent.width // 8, 1), max(latent.height // 8, 1)
     colours = _background(latent, 0, width, height).astype(np.float32)
     noise = _random(latent, 1).integers(0, 256, (height, width, 3)).astype(np.float32)
-    return Image.fromarray((colours * done + noise * (1 - done)).astype(np.uint8))
+    picture = Image.fromarray((colours * done + noise * (1 - done)).astype(np.uint8))
+    return ImageOps.contain(picture, (PREVIEW_SIZE, PREVIEW_SIZE), Image.Resampling.BILINEAR)
 
 
 def _draw(latent: Latent, number: int, width: int) -> Bytes:

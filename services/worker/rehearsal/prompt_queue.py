@@ -104,6 +104,8 @@ class PromptQueue:
                 return False
             self._waiting = kept
             heapq.heapify(self._waiting)
+            if not kept:
+                self._changed()  # ComfyUI says so twice when the last one leaves
             self._changed()
             return True
 

@@ -14,12 +14,17 @@ def engine_of(request: web.Request) -> Engine:
     return request.app[ENGINE]
 
 
-async def read_object(request: web.Request) -> dict[str, Any]:
-    """The body as a JSON object. Answers 400 with one sentence when it is not."""
+async def read_json(request: web.Request) -> Any:
+    """The body as JSON. Answers 400 with one sentence when it is not."""
     try:
-        body = await request.json()
+        return await request.json()
     except (ValueError, RecursionError) as error:
         raise _bad_body("The body is not JSON that can be read; send a JSON object.") from error
+
+
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """The body as a JSON object. Answers 400 with one sentence when it is not."""
+    body = await read_json(request)
     if not isinstance(body, dict):
         raise _bad_body("The body is JSON but no object; send an object such as {}.")
     return body

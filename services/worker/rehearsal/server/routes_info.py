@@ -57,7 +57,9 @@ async def system_stats(request: web.Request) -> web.Response:
         "required_frontend_version": FRONTEND_VERSION,
         "installed_templates_version": TEMPLATES_VERSION,
         "required_templates_version": TEMPLATES_VERSION,
-        "comfy_package_versions": [],
+        "comfy_package_versions": [
+            {"name": "comfyui-workflow-templates", "installed": TEMPLATES_VERSION, "required": TEMPLATES_VERSION}
+        ],
         "python_version": sys.version,
         "pytorch_version": "none (rehearsal engine)",
         "embedded_python": False,

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from services.worker.rehearsal.prompt_queue import QueueItem
 from services.worker.rehearsal.server.ids import is_job_id
-from services.worker.rehearsal.server.keys import engine_of, read_object
+from services.worker.rehearsal.server.keys import engine_of, read_json, read_object
 from services.worker.rehearsal.validation import problem
 
 routes = web.RouteTableDef()
@@ -30,7 +30,9 @@ async def get_prompt(request: web.Request) -> web.Response:
 
 @routes.post("/prompt")
 async def post_prompt(request: web.Request) -> web.Response:
-    body = await read_object(request)
+    body = await read_json(request)
+    if not isinstance(body, dict):
+        body = {}
     engine = engine_of(request)
     try:
         number = _number(engine.numbers, body)
@@ -42,7 +44,10 @@ async def post_prompt(request: web.Request) -> web.Response:
     if prompt_id is None:
         prompt_id = str(uuid.uuid4())
     elif not is_job_id(prompt_id):
-        details = "send a UUID in lower case with hyphens, or leave prompt_id out"
+        details = (
+            "prompt_id must be a UUID string in canonical lowercase hyphenated form; "
+            "omit it to let the server generate one"
+        )
         return _refusal(problem("invalid_prompt_id", "prompt_id must be a valid UUID", details))
     graph = body["prompt"]
     wrong = _malformed(graph)
@@ -77,7 +82,7 @@ def _malformed(graph: Any) -> str | None:
             return f"node {node_id} must be an object with class_type and inputs"
         if not isinstance(node.get("class_type", ""), str) or not isinstance(node.get("_meta", {}), dict):
             return f"node {node_id} needs a text as class_type, and an object as _meta if it has one"
-        if "class_type" in node and not isinstance(node.get("inputs"), dict):
+        if not isinstance(node.get("inputs", {}), dict):
             return f"node {node_id} needs an object called inputs"
     return None
 
@@ -120,7 +125,11 @@ async def post_queue(request: web.Request) -> web.Response:
 @routes.post("/interrupt")
 async def post_interrupt(request: web.Request) -> web.Response:
     engine = engine_of(request)
-    prompt_id = (await read_object(request)).get("prompt_id") if request.can_read_body else None
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    prompt_id = body.get("prompt_id") if isinstance(body, dict) else None
     if prompt_id:
         engine.queue.if_running(prompt_id, engine.interrupt.ask)
     else:

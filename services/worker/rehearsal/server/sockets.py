@@ -11,14 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import ClientError, WSMsgType, web
-from PIL import Image, ImageOps
+from PIL import Image
 
 PREVIEW_IMAGE = 1
 TEXT = 3
 PREVIEW_IMAGE_WITH_METADATA = 4
 JPEG = 1
-PREVIEW_SIZE = 512
-"""ComfyUI's default largest side of a preview, in pixels."""
 
 log = logging.getLogger(__name__)
 
@@ -128,5 +126,5 @@ class Sockets:
 
 def _jpeg(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    ImageOps.contain(image, (PREVIEW_SIZE, PREVIEW_SIZE), Image.Resampling.BILINEAR).save(buffer, "JPEG", quality=95)
+    image.save(buffer, "JPEG", quality=95)
     return buffer.getvalue()
