@@ -52,6 +52,15 @@
     Object.defineProperty(window, name, { configurable: true, enumerable: true, get: () => own });
   }
 
+  // A script may announce a change itself, naming a storage: the platform takes only its own object there.
+  const PlatformStorageEvent = window.StorageEvent;
+  window.StorageEvent = class StorageEvent extends PlatformStorageEvent {
+    constructor(type, init = {}) {
+      super(type, { ...init, storageArea: null });
+      Object.defineProperty(this, "storageArea", { value: init.storageArea ?? null });
+    }
+  };
+
   // Other tabs' changes: the own ones with the name taken off again, those of other participants not at all.
   window.addEventListener(
     "storage",
@@ -61,9 +70,8 @@
       if (event.key !== null && !event.key.startsWith(prefix)) return;
       const { oldValue, newValue, url } = event;
       const key = event.key === null ? null : event.key.slice(prefix.length);
-      const passedOn = new StorageEvent("storage", { key, oldValue, newValue, url });
-      Object.defineProperty(passedOn, "storageArea", { value: partitions.get(event.storageArea) ?? null });
-      window.dispatchEvent(passedOn);
+      const storageArea = partitions.get(event.storageArea) ?? null;
+      window.dispatchEvent(new window.StorageEvent("storage", { key, oldValue, newValue, url, storageArea }));
     },
     true,
   );
