@@ -17,7 +17,9 @@ def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
     """A running queue manager with one worker that has registered a small catalogue."""
     with (
         RedisServer(tmp_path_factory.mktemp("files-redis")) as redis,
-        QueueProcess(tmp_path_factory.mktemp("files"), redis.url, people=PEOPLE) as queue,
+        QueueProcess(
+            tmp_path_factory.mktemp("files"), redis.url, people=PEOPLE, settings={"LEASE_SECONDS": 600}
+        ) as queue,
         Workbench(queue, redis) as bench,
     ):
         bench.register()
