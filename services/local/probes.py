@@ -4,8 +4,6 @@ import socket
 import subprocess
 from typing import Any
 
-import redis
-
 from services.domain.errors import Conflict, NotFound, WorkshopError
 from services.domain.names import Role
 from services.kit.api_client import ApiClient
@@ -68,6 +66,8 @@ class Probes:
         return self._worker_is_seen(part.name, since_ms)
 
     def _redis_answers(self) -> bool:
+        import redis  # here, because it takes longer to import than everything else, and `up` alone asks Redis
+
         port, password = self._settings.redis_port, self._folder.redis_password()
         try:
             with redis.Redis(port=port, password=password, socket_timeout=5) as client:

@@ -32,15 +32,16 @@ def workshop(_one_workshop: LocalWorkshop) -> LocalWorkshop:
     return _one_workshop
 
 
-def submit_first_job(workshop: LocalWorkshop, *options: str) -> int:
-    """Submit the first job without waiting; returns its number."""
-    answer = workshop.asked("submit", str(FIRST_JOB / "workflow.json"), *options)
-    return int(answer["number"])
+def jobs_of(workshop: LocalWorkshop) -> list[tuple[str, str, str]]:
+    """Id, label and state of every job of user001, newest first."""
+    with workshop.api("user001") as api:
+        return [(job["id"], job["label"], job["state"]) for job in api.get("/api/jobs")["jobs"]]
 
 
-def states(workshop: LocalWorkshop) -> dict[int, str]:
-    """Every job of user001, number -> state."""
-    return {job["number"]: job["state"] for job in workshop.asked("status")}
+def set_paused(workshop: LocalWorkshop, *, paused: bool) -> None:
+    """Pause or resume the room, as the instructor."""
+    with workshop.api("instructor") as api:
+        api.send("PUT", "/api/queue/paused", json={"paused": paused})
 
 
 def test_the_line_that_the_start_prints_brings_the_expected_picture(workshop: LocalWorkshop, tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def test_a_second_start_says_where_the_first_one_runs(workshop: LocalWorkshop) -
     assert done.returncode == 1
     assert "runs already" in done.stderr
     assert workshop.recorded["url"] in done.stderr
-    assert workshop.verb("status").returncode == 0
+    assert workshop.pid("redis")
 
 
 def test_status_names_every_part_and_where_it_is(workshop: LocalWorkshop) -> None:
@@ -91,21 +92,20 @@ def test_redis_is_durable_closed_and_never_evicts(workshop: LocalWorkshop) -> No
 
 
 def test_after_sigkill_of_everything_the_queue_is_as_it_was(workshop: LocalWorkshop) -> None:
-    assert workshop.comfyume("queue", "pause").returncode == 0
-    numbers = [submit_first_job(workshop, "--label", f"take {take}") for take in range(3)]
-    before = workshop.asked("status")
+    set_paused(workshop, paused=True)
+    submitted = workshop.comfyume("submit", *[str(FIRST_JOB / "workflow.json")] * 3, "--label", "a take")
+    assert submitted.returncode == 0, submitted.stderr
+    before = jobs_of(workshop)
+    assert [state for _id, label, state in before if label == "a take"] == ["queued"] * 3
     workshop.kill_everything()
 
     workshop.ensure_up()
 
-    after = workshop.asked("status")
-    assert [(job["id"], job["label"], job["state"]) for job in after] == [
-        (job["id"], job["label"], job["state"]) for job in before
-    ]
-    assert workshop.asked("queue")["paused"] is True
-    assert workshop.comfyume("queue", "resume").returncode == 0
-    done = workshop.comfyume("watch", *(str(number) for number in numbers))
-    assert done.returncode == 0, done.stderr
+    assert jobs_of(workshop) == before
+    with workshop.api("instructor") as api:
+        assert api.get("/api/queue")["paused"] is True
+    set_paused(workshop, paused=False)
+    wait_for(lambda: {state for _id, _label, state in jobs_of(workshop)} == {"succeeded"}, "the jobs to succeed")
 
 
 def test_a_part_that_dies_is_named_and_started_again(workshop: LocalWorkshop) -> None:
@@ -114,8 +114,7 @@ def test_a_part_that_dies_is_named_and_started_again(workshop: LocalWorkshop) ->
         os.kill(old, signal.SIGKILL)
         wait_for(lambda part=part: f"{part:<13} | died" in workshop.text, f"{part} to be named")  # type: ignore[misc]
         wait_for(lambda old=old, part=part: workshop.pid(part) not in (0, old), f"{part} to be back")  # type: ignore[misc]
-    number = submit_first_job(workshop)
-    done = workshop.comfyume("watch", str(number))
+    done = workshop.comfyume("submit", str(FIRST_JOB / "workflow.json"), "--watch")
     assert done.returncode == 0, done.stderr
 
 

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from pydantic import SecretStr
 
+from services.kit.api_client import ApiClient
 from tests.support.ports import free_port
 from tests.support.wait import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIRST_JOB = REPOSITORY / "services" / "local" / "examples" / "first-job"
-UP = "The workshop is up."
+UP = "Ctrl-C stops the workshop"
+"""The last sentence of a complete start."""
 
 
 class LocalWorkshop:
@@ -110,11 +113,11 @@ class LocalWorkshop:
         """Run the command line and wait for it."""
         return self._run(sys.executable, "-m", "services.cli", *arguments)
 
-    def asked(self, *arguments: str) -> Any:
-        """Return what the command line answers to these arguments and --json; it must succeed."""
-        done = self.comfyume(*arguments, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+    def api(self, name: str) -> ApiClient:
+        """A client with this person's credential."""
+        known = json.loads((self.folder / "credentials.json").read_text(encoding="utf-8"))
+        token = next(one["token"] for one in known if one["name"] == name)
+        return ApiClient(self.recorded["url"], SecretStr(token))
 
     def _run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
