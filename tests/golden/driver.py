@@ -41,7 +41,7 @@ class Recording:
         """Put a picture aside and return what stands for it in the step."""
         with Image.open(io.BytesIO(content)) as picture:
             about: dict[str, Any] = {"format": picture.format, "mode": picture.mode, "size": list(picture.size)}
-            texts = {key: json.loads(text) for key, text in getattr(picture, "text", {}).items()}
+            texts = {key: _parsed(text) for key, text in getattr(picture, "text", {}).items()}
             if texts:
                 about["text"] = texts
             if picture.format in ("PNG", "MPO"):
@@ -60,12 +60,7 @@ class Viewer:
 
     async def until(self, wanted: str | Callable[[Message], bool], job: str | None = None) -> None:
         """Record all messages up to the first that fits: a type, or whatever `wanted` says yes to."""
-
-        def fits(message: Message) -> bool:
-            if callable(wanted):
-                return wanted(message)
-            return bool(message["type"] == wanted and job in (None, message["data"].get("prompt_id")))
-
+        fits = _is_a(wanted, job) if isinstance(wanted, str) else wanted
         self._session.record({"ws": self._name, "heard": await self._hear(fits)})
 
     async def until_over(self, job: str) -> None:
@@ -100,8 +95,12 @@ class Viewer:
         raise ConnectionError(f"The server ended the WebSocket: {message.type.name}")
 
 
+def _is_a(kind: str, job: str | None) -> Callable[[Message], bool]:
+    return lambda message: message["type"] == kind and job in (None, message["data"].get("prompt_id"))
+
+
 def _is_last(message: Message, job: str) -> bool:
-    return message["type"] == "executing" and message["data"] == {"node": None, "prompt_id": job}
+    return message == {"type": "executing", "data": {"node": None, "prompt_id": job}}
 
 
 def read_frame(frame: bytes) -> Message:
@@ -115,6 +114,13 @@ def read_frame(frame: bytes) -> Message:
     if kind == 3:
         return {"type": "binary 3", "data": {"node": head.decode(), "text": rest.decode()}}
     return {"type": f"binary {kind}", "data": {"about": json.loads(head), "image": _flat(rest)}}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _flat(content: bytes) -> dict[str, Any]:
@@ -165,10 +171,11 @@ class Session:
             await viewer.until("feature_flags")
         return viewer
 
-    async def prompt(self, graph: Graph | None, job: int = 1, **more: Any) -> Any:
-        """POST /prompt with the scenario's client id; returns the answer."""
+    async def prompt(self, graph: Graph, job: int = 1, **more: Any) -> None:
+        """POST /prompt with the scenario's client id. Raises AssertionError when it is refused."""
         body = {"prompt": graph, "prompt_id": self.job(job), "client_id": self.client_id, **more}
-        return await self.post("/prompt", {key: value for key, value in body.items() if value is not None})
+        answer = await self.post("/prompt", body)
+        assert "prompt_id" in answer, f"refused: {answer}"
 
     async def post(self, path: str, body: Any = None, *, raw: bytes | None = None) -> Any:
         """POST JSON (or raw bytes) and record the answer."""

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+HOST_PATH = re.compile(r"(/[\w.-]+)+")
 TEMP_NAME = re.compile(r"ComfyUI_temp_[a-z]{5}_")
 TIMES = {"timestamp", "create_time", "execution_start_time", "execution_end_time"}
 UNORDERED = {"executed", "current_outputs", "dependent_outputs"}
@@ -44,6 +45,8 @@ class Normaliser:
             return "<sid>" if re.fullmatch(r"[0-9a-f]{32}", str(entry)) else entry
         if key == "traceback":
             return ["<frames>"] if entry else []
+        if key == "exception_message" and isinstance(entry, str):
+            return HOST_PATH.sub("<path>", self._text(entry))
         if key in UNORDERED and isinstance(entry, list):
             return sorted(entry)
         if key == "errors" and isinstance(entry, list):
