@@ -144,7 +144,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, WorkshopError):
         return error_response(error.__cause__)
     if error.status_code == 404:
-        detail = "There is nothing at this address; /docs lists what there is."
+        detail = "There is nothing at this address; GET /openapi.json lists what there is."
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another method")
         detail = f"This address does not take {request.method}; use {allowed}."

@@ -23,7 +23,8 @@ def create_app(settings: QueueManagerSettings) -> FastAPI:
         openapi_tags=openapi.TAGS,
         lifespan=lifespan_of(settings),
         redirect_slashes=False,
-        redoc_url=None,
+        # The documentation is a route of ours: it needs a credential like everything else.
+        openapi_url=None,
     )
     app.state.stopping = asyncio.Event()
     install_error_handlers(app)

@@ -134,6 +134,7 @@ AsInstructor = Annotated[Identity, Depends(require(Role.INSTRUCTOR))]
 AsOperator = Annotated[Identity, Depends(require(Role.OPERATOR))]
 AsRoom = Annotated[Identity, Depends(require(Role.INSTRUCTOR, Role.OPERATOR))]
 AsReader = Annotated[Identity, Depends(require(Role.PARTICIPANT, Role.INSTRUCTOR, Role.OPERATOR))]
+AsAnybody = Annotated[Identity, Depends(require(*Role))]
 AsWorker = Annotated[Identity, Depends(require(Role.WORKER))]
 
 

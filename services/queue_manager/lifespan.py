@@ -91,7 +91,7 @@ def lifespan_of(settings: QueueManagerSettings) -> Lifespan:
                 state["bell"].ring()
                 state["stops"].ring_all()
 
-            signals = Signals(redis, state["bell"], state["stops"], state["credentials"], look_again)
+            signals = Signals(redis, state["bell"], state["stops"], state["credentials"], state["pools"], look_again)
             state["credentials"].announcer = signals
             with contextlib.suppress(WorkshopError):  # without Redis now, at the next tick
                 await state["outputs"].heal()

@@ -59,6 +59,10 @@ class Pools:
             self._of_profile[profile] = (*fitting, ANY_POOL)
         return self._of_profile[profile]
 
+    def knows(self, id_: str) -> bool:
+        """Say whether this process has heard of a pool."""
+        return id_ in self._pools or id_ == ANY_POOL
+
     async def pool_of(self, known: Known, fits: Iterable[str]) -> str:
         """Return the pool of jobs that exactly these of the known profiles can run; makes it if it is new."""
         pool = Pool(sorted(fits), sorted(known.profiles))

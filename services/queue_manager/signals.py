@@ -7,6 +7,7 @@ process vouches for no credential; when it is back everything is looked at again
 """
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
 
@@ -18,6 +19,7 @@ from services.kit.redis_subscription import Subscription
 from services.queue_manager import keys
 from services.queue_manager.bell import Bell, StopSignals
 from services.queue_manager.credentials import Credentials
+from services.queue_manager.pooling import Pools
 
 log = get_logger(__name__)
 
@@ -36,6 +38,7 @@ class Signals:
         bell: Bell,
         stops: StopSignals,
         credentials: Credentials,
+        pools: Pools,
         on_line: Callable[[], Awaitable[None]],
     ) -> None:
         """`on_line` is awaited each time the line is there (again); notes that come meanwhile are not lost."""
@@ -43,6 +46,8 @@ class Signals:
         self._bell = bell
         self._stops = stops
         self._credentials = credentials
+        self._pools = pools
+        self._learning: asyncio.Task[None] | None = None
         self._on_line = on_line
         self._pending: dict[str, _Acknowledgements] = {}
         self._changes: asyncio.Queue[tuple[str, Role, str]] = asyncio.Queue()
@@ -82,7 +87,7 @@ class Signals:
         word, _, rest = note.partition(" ")
         if channel == keys.BELL:
             if word == "work":
-                self._bell.ring()
+                self._ring_for(rest)
             elif word == "stop":
                 self._stops.ring(rest)
         elif word == "changed":
@@ -90,6 +95,18 @@ class Signals:
             self._changes.put_nowait((nonce, Role(role), name))
         elif word == "taken" and rest in self._pending:
             self._pending[rest].arrived()
+
+    def _ring_for(self, pool: str) -> None:
+        """Wake the parked workers; first learn a pool that another process has just made."""
+        if self._pools.knows(pool):
+            self._bell.ring()
+        elif self._learning is None or self._learning.done():
+            self._learning = asyncio.create_task(self._learn_pools())
+
+    async def _learn_pools(self) -> None:
+        with contextlib.suppress(WorkshopError):  # the line is about to go down and to look again
+            await self._pools.refresh()
+            self._bell.ring()
 
     async def _take_changes_until(self, ended: Awaitable[None]) -> None:
         """Take changed credentials over, in order, and say so, until the line has ended."""

@@ -1,10 +1,12 @@
 """Is it alive, is it ready, and its numbers. The only routes that are open to everybody are the first two."""
 
-from fastapi import APIRouter, Response
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
 
 from services.domain.errors import Unavailable
 from services.queue_manager import metrics
-from services.queue_manager.dependencies import AsRoom, CredentialBook, Jobs, LeaseBell, Now, Redis, Workers
+from services.queue_manager.dependencies import AsAnybody, AsRoom, CredentialBook, Jobs, LeaseBell, Now, Redis, Workers
 from services.queue_manager.schemas import Alive
 
 router = APIRouter(tags=["health"])
@@ -23,6 +25,13 @@ async def readyz(redis: Redis, book: CredentialBook) -> Alive:
     if not book.is_current:
         raise Unavailable("The credentials are being read from the queue's store; try again in a moment.")
     return Alive()
+
+
+@router.get("/openapi.json", summary="This documentation")
+async def read_documentation(request: Request, _who: AsAnybody) -> dict[str, Any]:
+    """Describe all routes in the form of OpenAPI 3.1."""
+    schema: dict[str, Any] = request.app.openapi()
+    return schema
 
 
 @router.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
