@@ -25,12 +25,12 @@ down: .venv/.ready-local ## Stop the workshop that runs here, in order
 	@$(VENV) -m services.local down
 
 test: lint redis-server ## Check and test everything: lint, fast tests, then slow ones
-	@$(VENV) -m pytest -m "not slow"
+	@$(VENV) -m pytest -m "not slow and not images"
 	@# A slow test meets real processes on a machine of unknown load: one that fails is run once more, and named.
-	@$(VENV) -m pytest -m slow --reruns 1
+	@$(VENV) -m pytest -m "slow and not images" --reruns 1
 
 test-fast: redis-server .venv/.ready-dev ## Run the fast tests only
-	@$(VENV) -m pytest -m "not slow"
+	@$(VENV) -m pytest -m "not slow and not images"
 
 lint: .venv/.ready-dev ## Check form, types and who imports whom
 	@.venv/bin/ruff check .
@@ -46,7 +46,7 @@ bench: redis-server .venv/.ready-dev .venv-peers/.ready-bench-peers ## Measure o
 	@$(VENV) -m tests.benchmarks
 
 fairness: redis-server .venv/.ready-dev ## Compare 10,000 random queue histories with the plain model
-	@$(VENV) -m tests.fairness
+	@FAIRNESS_HISTORIES=10000 $(VENV) -m pytest --timeout 0 tests/integration/test_fairness_histories.py
 
 chaos: redis-server .venv/.ready-dev ## Kill manager, Redis and workers at random for 3 minutes; no job may be lost
 	@$(VENV) -m tests.chaos

@@ -72,7 +72,7 @@ def waiting_text(job: JobView) -> str:
     if job.position is not None:
         words.append(f"{job.position} before it" if job.position else "next")
     if job.eta_seconds is not None:
-        words.append(f"starts in about {duration_text(job.eta_seconds)}")
+        words.append(f"done in about {duration_text(job.eta_seconds)}")
     if job.waiting_because is not None:
         words.append(job.waiting_because.message.rstrip("."))
     return ", ".join(words)

@@ -72,7 +72,7 @@ def drain(as_name: AsName = "") -> None:
 
 @app.command()
 def caps(
-    waiting: Annotated[int | None, typer.Option(min=1, help="Waiting jobs that a participant may have.")] = None,
+    waiting: Annotated[int | None, typer.Option(min=0, help="Waiting jobs that a participant may have.")] = None,
     running: Annotated[int | None, typer.Option(min=1, help="Running jobs while others wait.")] = None,
     participant: Annotated[str, typer.Option(metavar="NAME", help="For this one only.")] = "",
     as_name: AsName = "",
@@ -81,8 +81,11 @@ def caps(
     body = {key: value for key, value in (("waiting", waiting), ("running", running)) if value is not None}
     if not body:
         raise InvalidInput("Say what to change: --waiting N, --running N or both.")
-    path = path_of("api", "participants", participant, "caps") if participant else "/api/queue/caps"
-    connect(Role.INSTRUCTOR, as_name).api.send("PUT", path, json=body)
+    api = connect(Role.INSTRUCTOR, as_name).api
+    if participant:
+        api.send("PUT", path_of("api", "participants", participant, "caps"), json=body)
+    else:
+        api.send("PUT", "/api/queue/caps", json={**api.get("/api/queue")["caps"], **body})
     words = " and ".join(f"{value} {key}" for key, value in body.items())
     say(f"{participant or 'Everybody'} may have {words}.")
 
