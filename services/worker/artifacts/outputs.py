@@ -5,7 +5,6 @@ cannot be had or does not arrive as sent is an error of its own; whether the job
 decision.
 """
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -20,7 +19,6 @@ from services.worker.comfyui.messages import NameMap
 from services.worker.queue_client import QueueClient, patiently
 
 _FOLDERS = ("output", "temp")
-_PARALLEL = 3
 _CHUNK = 1 << 18
 
 
@@ -96,26 +94,15 @@ def _file_in_text(text: str, own_folder: str) -> Iterator[FileName]:
 async def deliver_outputs(
     queue: QueueClient, lease: Lease, comfyui: ComfyUIClient, sources: list[OutputSource]
 ) -> None:
-    """Upload all files, a few at a time.
+    """Upload all files in ComfyUI's order, which is the order in which their owner sees them.
 
-    Raises OutputMissing, OutputDamaged, EngineBroke, LeaseLost or another WorkshopError; waits while the queue
-    manager is away.
+    Raises OutputMissing, OutputDamaged, EngineBroke, LeaseLost or another WorkshopError; waits while the queue manager
+    is away.
     """
-    gate = asyncio.Semaphore(_PARALLEL)
-
-    async def deliver(source: OutputSource) -> None:
-        async with gate:
-            async for attempt in patiently():
-                with attempt:
-                    await _deliver_one(queue, lease, comfyui, source)
-
-    tasks = [asyncio.create_task(deliver(source)) for source in sources]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    for source in sources:
+        async for attempt in patiently():
+            with attempt:
+                await _deliver_one(queue, lease, comfyui, source)
 
 
 async def _deliver_one(queue: QueueClient, lease: Lease, comfyui: ComfyUIClient, source: OutputSource) -> None:

@@ -9,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -50,9 +51,12 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
         ({"backend": "cloud"}, "rehearsal"),
     ],
 )
-def test_settings_that_cannot_work_are_refused_by_name(values: dict[str, object], sentence: str) -> None:
+def test_settings_that_cannot_work_are_refused_by_name(values: dict[str, Any], sentence: str) -> None:
+    defaults: dict[str, Any] = {
+        key: value for key, value in {"name": "gpu-1", "token": "t"}.items() if key not in values
+    }
     with pytest.raises(ValidationError, match=sentence):
-        WorkerSettings(**{"name": "gpu-1", "token": "t", **values})
+        WorkerSettings(**defaults, **values)
 
 
 def test_the_token_does_not_show() -> None:
