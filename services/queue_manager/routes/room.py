@@ -55,30 +55,35 @@ async def read_queue(who: AsReader, jobs: Jobs, workers: Workers, now: Now) -> R
 async def put_discipline(body: DisciplineBody, _who: AsInstructor, jobs: Jobs, now: Now) -> None:
     """Switch the rule by which the next job is chosen; effective at once for jobs already waiting."""
     await jobs.set_discipline(body.discipline, now)
+    await jobs.publish_to_room("room.discipline", {"discipline": body.discipline}, now)
 
 
 @router.put("/queue/paused", status_code=204, summary="Pause or go on")
 async def put_paused(body: PausedBody, _who: AsInstructor, jobs: Jobs, now: Now) -> None:
     """Stop handing out jobs, or go on. Jobs that run are not touched, new ones are still taken in."""
     await jobs.set_paused(body.paused, now)
+    await jobs.publish_to_room("room.paused", {"paused": body.paused}, now)
 
 
 @router.put("/queue/draining", status_code=204, summary="Drain the room, or stop draining")
 async def put_draining(body: DrainingBody, _who: AsInstructor, jobs: Jobs, now: Now) -> None:
     """Let what runs finish and start nothing more; waiting jobs say that the room is being drained."""
     await jobs.set_draining(body.draining, now)
+    await jobs.publish_to_room("room.draining", {"draining": body.draining}, now)
 
 
 @router.put("/queue/caps", status_code=204, summary="Set everybody's caps")
 async def put_caps(body: Caps, _who: AsInstructor, jobs: Jobs, now: Now) -> None:
     """Set how many jobs a participant may have waiting, and running while others wait."""
     await jobs.set_caps(None, body.waiting, body.running, now)
+    await jobs.publish_to_room("room.caps", {"waiting": body.waiting, "running": body.running}, now)
 
 
 @router.post("/queue/session", status_code=204, summary="Begin a new session")
 async def new_session(_who: AsInstructor, jobs: Jobs, now: Now) -> None:
     """Forget who was served when, so that everybody begins the session alike."""
     await jobs.new_session(now)
+    await jobs.publish_to_room("room.session", {}, now)
 
 
 @router.put("/participants/{name}/caps", status_code=204, summary="Set one participant's caps")
