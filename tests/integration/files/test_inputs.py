@@ -115,9 +115,8 @@ def test_a_waiting_job_keeps_the_content_it_was_submitted_with(anna: Person, wor
     anna.http.put("/api/inputs/a.png", content=b"first")
     graph = {
         "1": {"class_type": "LoadImage", "inputs": {"image": "a.png [input]"}},
-        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
     }
-    graph["2"]["inputs"]["filename_prefix"] = "x"
     job_id = anna.submit(graph)
     anna.http.put("/api/inputs/a.png", content=b"second")
     anna.http.delete("/api/inputs/a.png")
