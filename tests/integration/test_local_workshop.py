@@ -58,15 +58,13 @@ def test_the_line_that_the_start_prints_brings_the_expected_picture(workshop: Lo
 
 def test_a_workflow_that_no_worker_can_run_is_refused_node_by_node(workshop: LocalWorkshop, tmp_path: Path) -> None:
     path = tmp_path / "odd.json"
-    graph = {
-        "7": {"class_type": "EmptyImage", "inputs": {"width": "wide", "height": 8, "batch_size": 1, "color": 0}},
-        "8": {"class_type": "SaveImage", "inputs": {"images": ["7", 0], "filename_prefix": "x"}},
-    }
+    graph = json.loads((FIRST_JOB / "workflow.json").read_text(encoding="utf-8"))
+    graph["2"]["inputs"]["upscale_method"] = "by-hand"
     path.write_text(json.dumps(graph), encoding="utf-8")
-    done = workshop.comfyume("submit", str(path))
+    done = workshop.comfyume("submit", str(path), "--input", str(FIRST_JOB / "photo.jpg"))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "node 7 EmptyImage" in done.stderr
-    assert "width" in done.stderr
+    assert "node 2 ImageScale" in done.stderr
+    assert "by-hand" in done.stderr
 
 
 def test_a_second_start_says_where_the_first_one_runs(workshop: LocalWorkshop) -> None:
