@@ -4,18 +4,21 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# Debian keeps servers where only root looks for programs.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 ENSURE := bash services/local/ensure_machine.sh
 VENV   := .venv/bin/python
 LOCKS  := dev queue-manager worker rehearsal frontend auth cli local test bench-peers gpu
 
-.PHONY: help up status down test test-fast lint format bench fairness chaos lock clean redis-server
+.PHONY: help up status down test test-fast lint format bench fairness chaos test-images lock clean redis-server nginx docker-engine
 
 help: ## List every verb
 	@echo "The ComfyuME workshop. Verbs:"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r verb words; do \
-		printf '  make %-10s %s\n' "$$verb" "$$words"; done
+		printf '  make %-11s %s\n' "$$verb" "$$words"; done
 
-up: redis-server .venv/.ready-local ## Start the workshop on this machine; Ctrl-C stops it
+up: redis-server nginx .venv/.ready-local ## Start the workshop on this machine; Ctrl-C stops it
 	@exec $(VENV) -m services.local up
 
 status: .venv/.ready-local ## Say what of the workshop runs, and where
@@ -24,13 +27,16 @@ status: .venv/.ready-local ## Say what of the workshop runs, and where
 down: .venv/.ready-local ## Stop the workshop that runs here, in order
 	@$(VENV) -m services.local down
 
-test: lint redis-server ## Check and test everything: lint, fast tests, then slow ones
+test: lint redis-server nginx ## Check and test everything: lint, fast tests, then slow ones
 	@$(VENV) -m pytest -m "not slow and not images"
 	@# A slow test meets real processes on a machine of unknown load: one that fails is run once more, and named.
 	@$(VENV) -m pytest -m "slow and not images" --reruns 1
 
-test-fast: redis-server .venv/.ready-dev ## Run the fast tests only
+test-fast: redis-server nginx .venv/.ready-dev ## Run the fast tests only
 	@$(VENV) -m pytest -m "not slow and not images"
+
+test-images: docker-engine nginx .venv/.ready-dev ## Build the container images and run them on a real Docker engine
+	@$(VENV) -m pytest -m images tests/images
 
 lint: .venv/.ready-dev ## Check form, types and who imports whom
 	@.venv/bin/ruff check .
@@ -63,6 +69,13 @@ lock: .venv/.ready-dev ## Resolve the dependencies anew into requirements/
 clean: ## Remove environments and caches; the workshop's data stay
 	@rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
 	@find services tests infra -name __pycache__ -type d -prune -exec rm -rf {} +
+
+nginx:
+	@$(ENSURE) package nginx nginx-light "it is the workshop's front door: HTTPS, sign-in, one address for everybody"
+
+docker-engine:
+	@$(ENSURE) package dockerd docker.io "the images are built and run on a real Docker engine"
+	@$(ENSURE) package debootstrap debootstrap "it makes a small Debian that stands in for the registry's base image"
 
 redis-server:
 	@$(ENSURE) package redis-server redis-server "the queue lives in a real Redis; the workshop starts one of its own"

@@ -1,0 +1,156 @@
+"""A real Docker engine for the image tests: a base made on the spot, builds, containers as the stack runs them."""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.wait import wait_for
+
+REPOSITORY = Path(__file__).parents[2]
+BASE = "comfyume-test-base"
+PYTHON_IMAGE = "comfyume-test-python"
+PACKAGES = "python3,python3-venv,ca-certificates"
+
+HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "512m")
+"""Product requirement, section 8: read-only root, no capabilities, limits that are enforced."""
+
+
+@contextmanager
+def running_engine(folder: Path) -> Iterator[None]:
+    """The machine's Docker engine; where none runs, one is started and ended again."""
+    if engine_answers():
+        yield
+        return
+    with (folder / "dockerd.log").open("ab") as log:
+        process = subprocess.Popen(["dockerd"], stdout=log, stderr=log)
+    try:
+        wait_for(engine_answers, "the Docker engine to answer")
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def engine_answers() -> bool:
+    """Whether a Docker engine answers."""
+    return subprocess.run([_client(), "info"], capture_output=True, timeout=60, check=False).returncode == 0
+
+
+def _client() -> str:
+    """Debian's own client where there is one: it brings BuildKit, which honours an ignore file beside a Dockerfile."""
+    return "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
+
+
+def docker(*arguments: str, limit: float = 900) -> str:
+    """One docker command's output; the error names what docker said."""
+    done = subprocess.run(
+        [_client(), *arguments], cwd=REPOSITORY, env=os.environ | {"DOCKER_BUILDKIT": "1"},
+        capture_output=True, text=True, timeout=limit, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"docker {' '.join(arguments)}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return done.stdout.strip()
+
+
+def make_base(folder: Path) -> None:
+    """A minimal Debian with Python, from this machine's own package sources, standing in for the registry's image."""
+    if docker("images", "--quiet", BASE):
+        return
+    root = folder / "root"
+    subprocess.run(
+        ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root)],
+        check=True, capture_output=True, timeout=900,
+    )  # fmt: skip
+    shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / "etc/ssl/certs/ca-certificates.crt")
+    shutil.rmtree(root / "etc/apt")
+    shutil.copytree("/etc/apt", root / "etc/apt", symlinks=True)
+    archive = folder / "base.tar"
+    subprocess.run(["tar", "-C", str(root), "-cf", str(archive), "."], check=True, timeout=300)
+    docker("import", "--change", "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt", str(archive), BASE)
+
+
+def build(folder: str) -> str:
+    """Build one image of the repository; gives its name."""
+    name = f"comfyume-test-{folder.replace('_', '-')}"
+    argument = f"BASE={BASE}" if folder in ("python", "nginx") else f"PYTHON_IMAGE={PYTHON_IMAGE}"
+    recipe = f"images/{folder}/Dockerfile"
+    docker("build", "--network", "host", "--build-arg", argument, "--tag", name, "--file", recipe, ".")
+    return name
+
+
+def build_redis() -> str:
+    """Debian's Redis on the same base, standing in for the registry's image."""
+    name = "comfyume-test-redis"
+    recipe = f"FROM {BASE}\nRUN apt-get update && apt-get install -y --no-install-recommends redis-server\nUSER redis\n"
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "Dockerfile").write_text(recipe)
+        docker("build", "--network", "host", "--tag", name, folder)
+    return name
+
+
+class Network:
+    """A network of the containers' own, where they find each other by name."""
+
+    def __init__(self) -> None:
+        self.name = f"comfyume-test-{secrets.token_hex(4)}"
+
+    def __enter__(self) -> "Network":
+        docker("network", "create", self.name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        docker("network", "rm", self.name)
+
+
+class Container:
+    """One container as the stack runs it; removed at the end."""
+
+    def __init__(
+        self, image: str, *, network: Network, name: str, environment: dict[str, str], mounts: dict[Path, str],
+        command: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        options = [f"--env={name}={value}" for name, value in environment.items()]
+        options += [f"--volume={source}:{target}:ro" for source, target in mounts.items()]
+        tmpfs = (
+            "--tmpfs",
+            "/data:uid=10001,gid=10001",
+            "--tmpfs",
+            "/run/comfyume:uid=10001,gid=10001",
+            "--tmpfs",
+            "/tmp",
+        )
+        place = ("--network", network.name, "--network-alias", name)
+        self.id = docker("run", "--detach", *place, *HARDENED, *tmpfs, *options, image, *command)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Docker's own view of the container."""
+        state: dict[str, Any] = json.loads(docker("inspect", "--format", "{{json .State}}", self.id))
+        return state
+
+    def is_healthy(self) -> bool:
+        """Whether the image's own health check passed; raises when the container ended."""
+        state = self.state
+        assert state["Running"], f"the container ended: {self.logs()}"
+        return bool(state["Health"]["Status"] == "healthy")
+
+    def logs(self) -> str:
+        """What the container printed so far."""
+        done = subprocess.run([_client(), "logs", self.id], capture_output=True, text=True, timeout=60, check=False)
+        return (done.stdout + done.stderr)[-4000:]
+
+    def run(self, *command: str) -> str:
+        """A command inside the container."""
+        return docker("exec", self.id, *command)
+
+    def __enter__(self) -> "Container":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        docker("rm", "--force", "--volumes", self.id)
