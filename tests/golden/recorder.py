@@ -4,11 +4,16 @@ Without a folder the golden recordings themselves are written again, which is ri
 """
 
 import asyncio
+import json
 import sys
 from pathlib import Path
+from typing import Any
+
+import aiohttp
 
 from tests.golden.driver import Recording, Session, save
 from tests.golden.scenarios import SCENARIOS
+from tests.golden.scenarios.refusals import class_types
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
@@ -20,8 +25,29 @@ async def record(base: str, name: str) -> Recording:
         return session.recording
 
 
+async def read_catalogue(base: str) -> dict[str, Any]:
+    """What the server says about the classes of the refused graphs, without the help texts."""
+    entries: dict[str, Any] = {}
+    async with aiohttp.ClientSession(base) as session:
+        for class_type in class_types():
+            async with session.get(f"/object_info/{class_type}") as answer:
+                entries |= await answer.json()
+    for entry in entries.values():
+        for words in ("description", "search_aliases", "essentials_category", "output_tooltips"):
+            entry.pop(words, None)
+    return entries
+
+
+def write_catalogue(entries: dict[str, Any], folder: Path) -> None:
+    """Write `catalogue.json`, one class a line."""
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items())
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "catalogue.json").write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+
+
 async def main(base: str, folder: Path, names: list[str]) -> None:
     """Play the named scenarios one after the other and keep what was heard."""
+    write_catalogue(await read_catalogue(base), folder.parent)  # before any file is uploaded and listed
     for name in names:
         print(name, flush=True)
         save(await record(base, name), folder, name)

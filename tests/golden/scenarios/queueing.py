@@ -162,7 +162,7 @@ async def descriptions(session: Session) -> None:
     await session.get("/embeddings")
     await session.get("/models/no-such-folder")
     await session.get("/object_info/NoSuchNode")
-    for name in ("EmptyImage", "ImageScale", "ImageInvert", "SaveImage", "PreviewImage", "KSampler", "RehearsalSlow"):
+    for name in ("EmptyImage", "ImageScale", "ImageInvert", "SaveImage", "PreviewImage", "KSampler"):
         await session.get(f"/object_info/{name}")
         await session.get(f"/api/object_info/{name}")
 

@@ -130,6 +130,13 @@ TAKEN: dict[str, dict[str, Any]] = {
 """Bodies that look wrong and are taken all the same; some of them fail when they run."""
 
 
+def class_types() -> list[str]:
+    """The node classes that the bodies name."""
+    graphs = [body.get("prompt") for body in [*BODIES.values(), *TAKEN.values()]]
+    nodes = [value for graph in graphs if isinstance(graph, dict) for value in graph.values()]
+    return sorted({str(value["class_type"]) for value in nodes if isinstance(value, dict) and "class_type" in value})
+
+
 def _refusal(name: str) -> Scenario:
     async def play(session: Session) -> None:
         await session.post("/prompt", BODIES[name])
