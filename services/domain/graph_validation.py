@@ -239,8 +239,12 @@ class _Check:
         found = []
         for declared in schema.files:
             value = inputs.get(declared.name)
-            if not isinstance(value, str) or value in ("", "none"):
+            if isinstance(value, Mapping) and "__value__" in value:
+                value = value["__value__"]
+            if declared.name not in inputs or isinstance(value, list) or value in ("", "none"):
                 continue
+            if not isinstance(value, str):
+                raise _Broken("AttributeError", f"'{type(value).__name__}' object has no attribute 'endswith'")
             name = file_of(value)
             if name is not None and self._file_exists(name):
                 continue

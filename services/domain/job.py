@@ -44,7 +44,10 @@ class Priority(StrEnum):
     @property
     def rank(self) -> int:
         """0 for the class that goes first, 3 for the one that goes last."""
-        return list(Priority).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 
 
 class OutputFile(BaseModel):
