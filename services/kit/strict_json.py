@@ -42,6 +42,9 @@ def _float(digits: str) -> float:
     return value
 
 
+_reader = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+
+
 def shorten(text: str, length: int = 60) -> str:
     """Return `text` as it may stand in a sentence: quoted, printable, at most `length` characters."""
     return ascii(text if len(text) <= length else text[:length] + "...")
@@ -54,7 +57,7 @@ def decode_json(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise InvalidInput(f"The body is not UTF-8 at byte {error.start}; send JSON encoded as UTF-8.") from None
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+        value = _reader.decode(text)
         if "\\ud" in text or "\\uD" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:

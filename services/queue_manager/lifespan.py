@@ -60,7 +60,7 @@ def build(settings: QueueManagerSettings, redis: RedisConnection) -> State:
         stops=StopSignals(),
         leasing=leasing,
         workers=workers,
-        views=JobViews(jobs, workers, archive),
+        views=JobViews(jobs, workers, pools, archive),
         catalogues=catalogues,
         pools=pools,
         parity=Parity(catalogues, pools, inputs),

@@ -6,18 +6,22 @@ Puts together what the repository, the estimates and the archive know; decides n
 
 from services.domain.errors import NotFound
 from services.domain.job import Job, JobState
+from services.queue_manager.estimates import eta_seconds
 from services.queue_manager.files.archive import Archive
+from services.queue_manager.pooling import Pools
 from services.queue_manager.repository import JobRepository
-from services.queue_manager.schemas import JobView
+from services.queue_manager.scheduler import waiting_because
+from services.queue_manager.schemas import JobView, WaitingBecause
 from services.queue_manager.workers import Workers
 
 
 class JobViews:
     """Reads jobs for the routes."""
 
-    def __init__(self, jobs: JobRepository, workers: Workers, archive: Archive) -> None:
+    def __init__(self, jobs: JobRepository, workers: Workers, pools: Pools, archive: Archive) -> None:
         self._jobs = jobs
         self._workers = workers
+        self._pools = pools
         self._archive = archive
 
     async def brief(self, job: Job, now: int) -> JobView:
@@ -33,7 +37,19 @@ class JobViews:
         if view.state is not JobState.QUEUED:
             return view
         place = await self._jobs.place(view.id, now)
-        return view if place is None else view.model_copy(update={"position": place.position})
+        if place is None:  # it was leased in this moment
+            return view
+        crew = await self._workers.crew(now)
+        fitting = [worker for worker in crew if place.pool in self._pools.of_worker(worker.name)]
+        reason = waiting_because(place, await self._jobs.settings(), len(crew), len(fitting))
+        loaded = place.model == "" or any(worker.loaded_model == place.model for worker in fitting)
+        busy = sum(1 for worker in fitting if worker.state == "busy")
+        update = {
+            "position": place.position,
+            "eta_seconds": eta_seconds(place, len(fitting), busy, loaded),
+            "waiting_because": WaitingBecause(code=reason.code, message=reason.message),
+        }
+        return view.model_copy(update=update)
 
     async def workflow(self, job: Job) -> bytes:
         """The raw workflow, from Redis or from the archive; raises NotFound when it is kept no more."""

@@ -15,6 +15,7 @@ from services.queue_manager.schemas import WorkerProfile, WorkerView
 
 LOST_MS = 45_000
 """A worker polls every 30 s and beats every 10 s; after this silence it counts as lost."""
+CREW_MS = 1000
 FORGOTTEN_MS = 24 * 3600 * 1000
 """A lost worker disappears from the list after this long."""
 
@@ -44,6 +45,8 @@ class Workers:
         self._catalogues = catalogues
         self._seen: dict[str, int] = {}
         self._doing: dict[str, Doing] = {}
+        self._crew: list[WorkerView] = []
+        self._crew_at = 0
 
     def seen(self, name: str, now: int) -> None:
         """Note that a worker was heard of."""
@@ -78,6 +81,7 @@ class Workers:
         record = WorkerRecord(profile.comfyui_version, profile.rehearsal, profile.gpu)
         await self._redis.execute("HSET", keys.WORKERS, name, msgspec.json.encode(record))
         await self._redis.execute("HSET", keys.WORKERS_SEEN, name, now)
+        self._crew_at = 0
         return await self._catalogues.register(name, profile.catalogue_sha256, profile.models, now)
 
     async def set_draining(self, name: str, draining: bool, now: int) -> None:
@@ -87,11 +91,13 @@ class Workers:
         record = msgspec.structs.replace(record, draining=draining)
         await self._redis.execute("HSET", keys.WORKERS, name, msgspec.json.encode(record))
         self.seen(name, now)
+        self._crew_at = 0
 
     async def leave(self, name: str) -> None:
         """Strike a worker off the list."""
         self._seen.pop(name, None)
         self._doing.pop(name, None)
+        self._crew_at = 0
         for key in (keys.WORKERS, keys.WORKERS_SEEN, keys.WORKERS_DOING):
             await self._redis.execute("HDEL", key, name)
 
@@ -104,6 +110,13 @@ class Workers:
     async def present(self, now: int) -> int:
         """How many workers are there, lost ones not counted."""
         return sum(1 for at in (await self._last_seen()).values() if at >= now - LOST_MS)
+
+    async def crew(self, now: int) -> list[WorkerView]:
+        """The workers that are there and take jobs, as they were at most a second ago: many views ask in a row."""
+        if now - self._crew_at > CREW_MS:
+            self._crew = [view for view in await self.views(now) if view.state in ("idle", "busy")]
+            self._crew_at = now
+        return self._crew
 
     async def counts(self, now: int) -> dict[str, int]:
         """How many workers there are in each state."""

@@ -1,4 +1,4 @@
-"""One queue manager with its own Redis for the tests of a module, and a worker that has registered a small catalogue."""
+"""One queue manager with its own Redis for the tests of a module, and a worker with a small catalogue."""
 
 from collections.abc import Iterator
 

@@ -125,7 +125,7 @@ def asking(queue: QueueProcess, address: Address, headers: dict[str, str]) -> It
     """Send one request and give its answer, of which nothing but the head has been read."""
     method, pattern = address
     with (
-        httpx.Client(base_url=queue.url, timeout=60) as client,
+        queue.client() as client,
         client.stream(
             method,
             address_of(pattern),
@@ -212,8 +212,8 @@ def test_a_foreign_job_and_an_unknown_job_are_the_same_404(
 def test_a_worker_cannot_touch_a_job_without_its_lease_token(workbench: Workbench, alice: Person) -> None:
     alice.submit()
     leased = workbench.lease()
-    for token in ("", "none", "x" * 24, "é" * 10):
-        headers = {"X-Lease-Token": token.encode()}
+    for token in (b"", b"none", b"x" * 24, "é".encode()):
+        headers = {b"X-Lease-Token": token}
         for what, body in (("complete", {}), ("cancelled", {}), ("return", {}), ("heartbeat", None)):
             answer = leased.http.post(f"{leased.path}/{what}", json=body, headers=headers)
             assert answer.status_code in (409, 422), (what, token, answer.text)

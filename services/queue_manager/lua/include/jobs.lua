@@ -8,7 +8,7 @@ local function read_job(id)
     'rank', 'arrival', 'run_next')
   if not v[1] then return nil end
   return {
-    id = id, participant = v[1], state = v[2], token = v[3], stop = v[4], attempt = tonumber(v[5]), pool = v[6],
+    id = id, participant = v[1], state = v[2], token = v[3], stop = v[4] or '', attempt = tonumber(v[5]), pool = v[6],
     kind = v[7], cold = v[8] == '1', rank = tonumber(v[9]), arrival = tonumber(v[10]), run_next = v[11] == '1',
   }
 end
