@@ -124,6 +124,22 @@ class _Socket(asyncio.Protocol):
             self._transport.abort()
 
 
+async def _all(futures: Sequence[asyncio.Future[Any]]) -> list[Any]:
+    """The answers in order. They come in order, so waiting for one after the other is enough (gather costs 10 us)."""
+    try:
+        return [await future for future in futures]
+    except BaseException:
+        for future in futures:
+            future.add_done_callback(_look_at)
+        raise
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """Take note of an error that nobody waits for, so that asyncio does not report it."""
+    if not future.cancelled():
+        future.exception()
+
+
 class RedisConnection:
     """The way to Redis. Safe for any number of coroutines of one event loop."""
 
@@ -164,7 +180,7 @@ class RedisConnection:
         socket = self._socket
         if socket is None or not socket.is_open:
             socket = await self._connect()
-        replies = await asyncio.gather(*socket.send(commands))
+        replies = await _all(socket.send(commands))
         return [domain_error(reply) if isinstance(reply, Exception) else reply for reply in replies]
 
     async def ping(self) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from services.domain.errors import InvalidInput, WorkflowRejected
-from services.domain.graph_validation import GraphCheck, file_of, reachable, validate
+from services.domain.graph_validation import GraphCheck, reachable, validate
 from services.domain.job import InputFile
+from services.domain.node_checks import file_of
 from services.domain.node_inputs import model_signature
 from services.queue_manager.catalogue_store import CatalogueStore, Known
 from services.queue_manager.files.inputs import InputFiles
@@ -86,7 +87,7 @@ class Parity:
         if known.index is None:
             pool = ANY_POOL
         elif scan.fits:
-            pool = await self._pools.pool_of(known, known.index.profiles_of(scan.fits))
+            pool = await self._pools.pool_of(known.index, scan.fits)
         else:
             raise _nowhere()
         inputs = tuple(files[name] for name in dict.fromkeys(scan.files) if name in files)

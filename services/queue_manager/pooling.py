@@ -6,11 +6,12 @@ background; nothing is lost when a process dies in the middle, because the pool 
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 
 import msgspec
 
+from services.domain.catalogue import FitIndex
 from services.kit.logs import get_logger
 from services.kit.redis_connection import RedisConnection
 from services.queue_manager import keys
@@ -48,6 +49,7 @@ class Pools:
         self._pools: dict[str, Pool] = {}
         self._settled: dict[str, int] = {}
         self._of_profile: dict[str, tuple[str, ...]] = {}
+        self._named: dict[tuple[FitIndex, int], str] = {}
 
     def of_worker(self, worker: str) -> Sequence[str]:
         """List the pools that a worker leases from; empty while nothing is known of what it offers."""
@@ -63,13 +65,17 @@ class Pools:
         """Say whether this process has heard of a pool."""
         return id_ in self._pools or id_ == ANY_POOL
 
-    async def pool_of(self, known: Known, fits: Iterable[str]) -> str:
-        """Return the pool of jobs that exactly these of the known profiles can run; makes it if it is new."""
-        pool = Pool(sorted(fits), sorted(known.profiles))
+    async def pool_of(self, index: FitIndex, fits: int) -> str:
+        """Return the pool of jobs that exactly these profiles (a bit set) of an index can run; makes a new one."""
+        named = self._named.get((index, fits))
+        if named is not None:
+            return named
+        pool = Pool(sorted(index.profiles_of(fits)), sorted(index.profile_ids))
         id_ = pool.id
         if id_ not in self._pools:
             await self._redis.execute("HSET", keys.FIT_POOLS, id_, msgspec.json.encode(pool))
             self._remember({**self._pools, id_: pool})
+        self._named[index, fits] = id_
         return id_
 
     async def refresh(self) -> None:
@@ -117,7 +123,7 @@ class Pools:
         scan = known.scanner.scan(bytes(msgspec.json.decode(body, type=_Body).workflow))
         if not scan.fits:
             return None
-        return await self.pool_of(known, known.index.profiles_of(scan.fits))
+        return await self.pool_of(known.index, scan.fits)
 
     async def _forget_all_but(self, waiting: Sequence[str]) -> None:
         """Drop pools without jobs that were compared with an earlier set of profiles."""
@@ -131,3 +137,4 @@ class Pools:
     def _remember(self, pools: dict[str, Pool]) -> None:
         self._pools = pools
         self._of_profile = {}
+        self._named = {}

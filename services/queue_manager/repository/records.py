@@ -5,14 +5,15 @@ Plain frozen records. All times are unix milliseconds, all durations millisecond
 
 from dataclasses import dataclass
 
+import msgspec
+
 from services.domain.job import Discipline, InputFile, JobState, Priority
 
 ANY_POOL = "any"
 """The pool of jobs that were submitted while no catalogue was known; every worker leases from it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NewJob:
+class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     """One job as its owner asks for it; everything in it has been validated."""
 
     id: str

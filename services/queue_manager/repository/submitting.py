@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from itertools import count
 
 import msgspec
 
@@ -25,9 +26,13 @@ def _spec(job: NewJob) -> bytes:
     )
 
 
+_PROCESS = secrets.token_hex(8)
+_arrivals = count()
+
+
 def arrival_of(workflow: bytes) -> tuple[str, Command]:
-    """A fresh nonce and the command that brings a workflow into Redis; unclaimed it expires by itself."""
-    nonce = secrets.token_hex(8)
+    """A nonce of its own and the command that brings a workflow into Redis; unclaimed it expires by itself."""
+    nonce = f"{_PROCESS}{next(_arrivals)}"
     return nonce, ("SET", keys.arrived(nonce), workflow, "PX", keys.ARRIVED_MS)
 
 
@@ -55,6 +60,8 @@ class Submitting(Base):
 
 
 def _check_batch(jobs: Sequence[NewJob]) -> None:
+    if len(jobs) == 1:
+        return
     if not jobs:
         raise InvalidInput("`jobs` is empty; send at least one job.")
     if len({job.participant for job in jobs}) > 1:
