@@ -10,9 +10,9 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from services.domain.errors import Conflict, LeaseLost, LimitReached
 from services.domain.job import Discipline, JobError, JobState, Priority
@@ -49,6 +49,7 @@ class Histories(RuleBasedStateMachine):
         self.model = QueueModel(waiting_cap=6)
         self.now = 1_000_000
         self.count = 0
+        self.plain = False
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -58,6 +59,8 @@ class Histories(RuleBasedStateMachine):
 
     def new_job(self, owner: str, pool: str, priority: Priority, model: str, front: bool) -> NewJob:
         self.count += 1
+        if self.plain:
+            pool, priority, model = "any", Priority.NORMAL, ""
         job_id = str(uuid.UUID(int=self.count))
         return NewJob(
             id=job_id,
@@ -70,6 +73,14 @@ class Histories(RuleBasedStateMachine):
             idempotency_key=f"key-{self.count}" if self.count % 5 == 0 else "",
         )
 
+    @initialize(plain=st.booleans(), owners=st.lists(PEOPLE, max_size=8), running_cap=st.sampled_from([1, 1, 2]))
+    def a_class_begins(self, plain: bool, owners: list[str], running_cap: int) -> None:
+        """In every second history all jobs are of the ordinary sort, for which a lease takes its shortest way."""
+        self.plain = plain
+        self.set_caps(None, running_cap, 6)
+        for owner in owners:
+            self.enqueue_batch(owner, 3, "any", "")
+
     @rule(owner=PEOPLE, pool=POOLS, priority=PRIORITIES, model=MODELS, front=st.sampled_from([False, False, True]))
     def enqueue(self, owner: str, pool: str, priority: Priority, model: str, front: bool) -> None:
         job = self.new_job(owner, pool, priority, model, front)
@@ -78,7 +89,7 @@ class Histories(RuleBasedStateMachine):
                 self.run(self.repository.enqueue(job, self.now))
             return
         answer = self.run(self.repository.enqueue(job, self.now))
-        known = self.model.enqueue(job.id, owner, pool, priority, model, front)
+        known = self.model.enqueue(job.id, owner, job.pool, job.priority, job.model, front)
         assert (answer.number, answer.state, answer.duplicate) == (known.number, JobState.QUEUED, False)
         again = self.run(self.repository.enqueue(job, self.now))
         assert (again.id, again.number, again.duplicate) == (job.id, known.number, True)
@@ -92,7 +103,7 @@ class Histories(RuleBasedStateMachine):
             return
         self.run(self.repository.enqueue_batch(batch, self.now))
         for job in batch:
-            self.model.enqueue(job.id, owner, pool, Priority.NORMAL, model, False)
+            self.model.enqueue(job.id, owner, job.pool, job.priority, job.model, False)
 
     @rule(pools=st.sampled_from([["any"], ["any"], ["any", "video"], ["video", "any"], ["video"]]), loaded=MODELS)
     def lease(self, pools: list[str], loaded: str) -> None:
@@ -109,6 +120,16 @@ class Histories(RuleBasedStateMachine):
         assert workflow == expected.id.encode()
         self.model.start(expected, token, self.now + LEASE_MS)
         assert (lease.participant, lease.number, lease.attempt) == (expected.owner, expected.number, expected.attempt)
+
+    @rule(count=st.integers(2, 4))
+    def some_workers_lease(self, count: int) -> None:
+        for _ in range(count):
+            self.lease(["any"], "")
+
+    @rule(number=PICK, other=PICK)
+    def some_jobs_complete(self, number: int, other: int) -> None:
+        self.end(number, "complete")
+        self.end(other, "complete")
 
     @rule(number=PICK, outcome=st.sampled_from(["complete", "complete", "fail", "retry", "cancelled", "return"]))
     def end(self, number: int, outcome: str) -> None:
@@ -289,6 +310,7 @@ def test_the_scripts_do_what_the_plain_model_does(redis_server: RedisServer) -> 
                 stateful_step_count=50,
                 derandomize=not histories,
                 database=None,
+                phases=[Phase.generate],  # a failure prints how to play it again; shrinking takes very long here
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
                 print_blob=True,

@@ -39,8 +39,12 @@ local index = count_before(own_line, job.rank, own_order, person.classes)
 for _, member in ipairs(firsts) do
   local first = read_job(string.sub(member, 2))
   firsts_of[first.participant] = (firsts_of[first.participant] or 0) + 1
-  if first.participant == person.name and (redis.call('ZSCORE', own_line, first.id) + 0) < own_score then
-    index = index - 1
+  if first.participant == person.name then
+    local score = tonumber(redis.call('ZSCORE', own_line, first.id))
+    local by_class = room.discipline == 'priority'
+    if by_class and score < own_score or not by_class and score - first.rank * RANK < own_order then
+      index = index - 1
+    end
   end
 end
 
