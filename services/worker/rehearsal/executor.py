@@ -156,7 +156,7 @@ class Executor:
             self._announce(run, node_id)
             behaviour = BEHAVIOURS[run.graph[node_id]["class_type"]]
             if behaviour.lazy:
-                needed = [n for n in behaviour.lazy(**{k: v[0] for k, v in inputs.items()}) if inputs[n] == [None]]
+                needed = [n for n in behaviour.lazy(**{k: v[0] for k, v in inputs.items()}) if inputs[n][0] is None]
                 if needed:
                     for name in needed:
                         order.link(run.graph[node_id]["inputs"][name][0], node_id)

@@ -7,7 +7,7 @@ HANG = "RehearsalHang"
 """Never returns and ignores /interrupt. The server goes on answering."""
 
 CRASH = "RehearsalCrash"
-"""Ends the whole process at once with exit status `status` (default 139, as after a segmentation fault)."""
+"""Ends the whole process with exit status `status` (default 139, as after a segmentation fault)."""
 
 LIE = "RehearsalLie"
 """Reports an image in `executed` that was never written; the prompt ends with execution_success."""

@@ -48,11 +48,11 @@ class PromptQueue:
             self._something.notify()
 
     def take(self) -> QueueItem | None:
-        """Wait for a prompt and mark it as running; None when only a flag was set."""
+        """Wait for a prompt and mark it as running; None when there are flags to be looked at first."""
         with self._something:
             while not self._waiting and not self._flags:
                 self._something.wait()
-            if not self._waiting:
+            if self._flags:
                 return None
             self._running = heapq.heappop(self._waiting)
             self._changed()

@@ -13,6 +13,9 @@ from services.worker.rehearsal.nodes.registry import NEVER_SAME, NodeResult, Nod
 from services.worker.rehearsal.pixels import Pixels
 
 CRASH_STATUS = 139
+CRASH_DELAY = 0.2
+"""Seconds; time enough for the answer to POST /prompt to leave, so that the crash happens to a running prompt."""
+
 PREVIEW_SIDE, PREVIEW_COLOUR = 64, (40, 80, 120)
 
 
@@ -36,7 +39,8 @@ def hang(run: NodeRun, *, image: Pixels | None = None) -> NodeResult:
 
 @node(fault_names.CRASH, fingerprint=never_same)
 def crash(run: NodeRun, *, status: int = CRASH_STATUS, image: Pixels | None = None) -> NodeResult:
-    """End the process at once."""
+    """End the process, a moment after it has begun."""
+    run.wait(CRASH_DELAY)
     os._exit(status)
 
 
@@ -70,6 +74,7 @@ def slow(
 @node(fault_names.POISON, fingerprint=never_same)
 def poison(run: NodeRun, *, filename_prefix: str = "poison", image: Pixels | None = None) -> NodeResult:
     """Write a file, then end the process."""
+    run.wait(CRASH_DELAY)
     pixels = np.zeros((1, 8, 8, 3), np.float32) if image is None else image
     save_pngs(run, pixels, "output", filename_prefix, compress_level=1)
     os._exit(CRASH_STATUS)

@@ -1,6 +1,8 @@
 """Samplers: they take their time step by step, with progress and previews, and note seed, prompt and model."""
 
+import math
 import re
+import time
 from dataclasses import replace
 
 from services.worker.rehearsal.nodes.registry import NodeRun, node
@@ -8,6 +10,9 @@ from services.worker.rehearsal.placeholder import draw_preview
 from services.worker.rehearsal.values import AudioLatent, Conditioning, Guider, Latent, Model, Noise
 
 Sigmas = tuple[float, ...]
+LEAST_INTERVAL = 0.1
+"""Seconds between two progress messages without a preview; the first and the last are always sent."""
+
 NUMBER = re.compile(r"[-+]?(?:\d*\.*\d+)")
 
 
@@ -16,9 +21,14 @@ def sample(run: NodeRun, latent: Latent, guider: Guider, seed: int | None, steps
     model = " + ".join((guider.model.name, *guider.model.loras))
     audio = AudioLatent(latent.audio.seconds, seed or 0) if latent.audio else None
     drawn = replace(latent, seed=seed, text=guider.positive.text, model=model, audio=audio)
+    told = -math.inf
     for step in range(1, steps + 1):
         run.wait(run.pace.step)
-        run.report(step, steps, draw_preview(drawn, step / steps) if run.previews else None)
+        if run.previews:
+            run.report(step, steps, draw_preview(drawn, step / steps))
+        elif step in (1, steps) or time.monotonic() - told >= LEAST_INTERVAL:
+            run.report(step, steps, None)
+            told = time.monotonic()
     return drawn
 
 
