@@ -5,6 +5,7 @@ A graph that is in order costs one fast pass (graph_scan.py). Only when somethin
 catalogue_store.py; the names of pools from pooling.py.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,9 @@ class Parity:
         scan = known.scanner.scan(msgspec.json.encode(_sound(graph, graph)), ())
         files = await self._files(participant, scan)
         there = {file_of(name) for name in files}
-        check = validate(graph, known.object_info, partial_targets=targets or None, file_exists=there.__contains__)
+        check = await asyncio.to_thread(
+            validate, graph, known.object_info, partial_targets=targets or None, file_exists=there.__contains__
+        )
         if check.error is not None:
             raise _rejection(check)
         needed = _sound(graph, reachable(graph, check.output_ids))
