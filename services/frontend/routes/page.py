@@ -81,7 +81,9 @@ async def static_file(request: web.Request) -> web.StreamResponse:
 
 def _file(folder: Path, name: str) -> web.StreamResponse:
     """A file inside the folder; 404 for everything else, links out of it included."""
+    if "\0" in name:
+        return web.Response(status=404)
     path = (folder / name).resolve()
-    if "\0" in name or not path.is_relative_to(folder.resolve()) or not path.is_file():
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
         return web.Response(status=404)
     return web.FileResponse(path, headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
