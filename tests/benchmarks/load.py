@@ -28,7 +28,7 @@ async def submit_load(port: int, tokens: Sequence[str], body: bytes, clients: in
         file.write(body)
         file.flush()
         process = await asyncio.create_subprocess_exec(
-            *[program, "-t1", f"-c{clients}", f"-d{max(1, round(seconds))}s", "-s", str(SCRIPT)],
+            *[program, "-t1", f"-c{clients}", f"-d{max(1, round(seconds))}s", "--timeout", "20s", "-s", str(SCRIPT)],
             *[f"http://127.0.0.1:{port}", "--", file.name, *tokens],
             stdout=asyncio.subprocess.PIPE,
         )
