@@ -159,7 +159,7 @@ class Execution:
             self._on_frame(*kept)
 
     async def _read_verdict(self) -> Outcome:
-        """The end was announced: take the last messages, then the history entry, or do without if ComfyUI keeps none."""
+        """The end was announced: take the last messages, then the history entry, if ComfyUI keeps one."""
         await self._take_last_messages()
         deadline = time.monotonic() + _HISTORY_SECONDS
         entry = None
