@@ -72,6 +72,13 @@ def lora_loader_model_only(run: NodeRun, *, model: Model, lora_name: str, streng
     return (Model(model.name, (*model.loras, lora_name)),)
 
 
+@node("ModelSamplingAuraFlow")
+@node("ModelSamplingSD3")
+def model_sampling(run: NodeRun, *, model: Model, shift: float) -> tuple[Model]:
+    """Another noise schedule for a model; the stock page's default workflow has one."""
+    return (model,)
+
+
 @node("LoraLoader")
 def lora_loader(
     run: NodeRun, *, model: Model, clip: Model, lora_name: str, strength_model: float, strength_clip: float
