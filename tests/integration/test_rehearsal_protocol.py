@@ -463,3 +463,40 @@ async def test_a_prompt_without_a_client_runs_too(client: Client) -> None:
 
     entry = await wait_until(ended, "the prompt in the history")
     assert entry[answer["prompt_id"]]["status"]["completed"]
+
+
+async def test_a_chain_of_a_thousand_nodes_runs(client: Client) -> None:
+    graph = picture_graph()
+    last = "1"
+    for number in range(1000):
+        graph[f"i{number}"] = {"class_type": "ImageInvert", "inputs": {"image": [last, 0]}}
+        last = f"i{number}"
+    graph["3"]["inputs"]["images"] = [last, 0]
+    status, answer = await client.post("/prompt", {"prompt": graph})
+    assert status == 200, answer
+
+    async def ended() -> Any:
+        return await client.get(f"/history/{answer['prompt_id']}")
+
+    entry = await wait_until(ended, "the chain to end")
+    assert entry[answer["prompt_id"]]["status"]["completed"]
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"partial_execution_targets": 5}, 400),
+        ({"partial_execution_targets": [["3"]]}, 400),
+        ({"number": float("nan")}, 400),
+        ({"client_id": ["a list"]}, 200),
+        ({"extra_data": "a text"}, 200),
+        ({"extra_data": {"extra_pnginfo": ["a list"], "client_id": {}}}, 200),
+    ],
+)
+async def test_fields_of_the_wrong_kind_are_refused_or_left_out(
+    client: Client, more: dict[str, Any], status: int
+) -> None:
+    answered, answer = await client.post("/prompt", {"prompt": picture_graph()} | more)
+    assert answered == status, answer
+    assert "execution_success" in kinds(await client.run(picture_graph(1)))
+    assert (await client.get("/api/jobs"))["jobs"]

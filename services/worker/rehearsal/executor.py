@@ -55,6 +55,7 @@ class _Run:
     noted_graph: Graph
     """The graph as it goes into saved files: with the fingerprints, as ComfyUI writes it."""
     results: dict[str, CachedResult] = field(default_factory=dict)
+    """By signature; what was cached at the start stays here even if the cache lets it go meanwhile."""
     executed: dict[str, None] = field(default_factory=dict)
     ui: dict[str, dict[str, Any]] = field(default_factory=dict)
     messages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -102,8 +103,26 @@ class Executor:
         extra_data = {**item.extra_data, **item.sensitive}
         self._interrupt.clear()
         self._outbox.client_id = extra_data.get("client_id")
+        run = self._new_run(item, extra_data)
+        self._record(run, "execution_start", {"prompt_id": run.prompt_id})
+        cached = [node_id for node_id in run.graph if self._result(run, node_id) is not None]
+        self._record(run, "execution_cached", {"nodes": cached, "prompt_id": run.prompt_id})
+        try:
+            self._run_nodes(run)
+            self._show_intermediate(run)
+            self._record(run, "execution_success", {"prompt_id": run.prompt_id})
+        except Exception as error:
+            # Not only nodes fail: lazy inputs may make the nodes that are left wait for each other.
+            run.success = False
+            self._record_failure(
+                run, error if isinstance(error, NodeFailed) else NodeFailed(item.outputs[0], error, {})
+            )
+        self._outbox.last_node_id = None
+        return _history_entry(run)
+
+    def _new_run(self, item: QueueItem, extra_data: dict[str, Any]) -> _Run:
         fingerprints = self._fingerprints(item.graph)
-        run = _Run(
+        return _Run(
             item,
             extra_data,
             signatures(item.graph, lambda node_id: fingerprints.get(node_id, False), self._needs_id(item.graph)),
@@ -113,25 +132,13 @@ class Executor:
                 for node_id, node in item.graph.items()
             },
         )
-        self._record(run, "execution_start", {"prompt_id": run.prompt_id})
-        cached = [node_id for node_id in run.graph if self._cache.get(run.signatures[node_id]) is not None]
-        self._record(run, "execution_cached", {"nodes": cached, "prompt_id": run.prompt_id})
-        try:
-            self._run_nodes(run)
-            self._show_intermediate(run)
-            self._record(run, "execution_success", {"prompt_id": run.prompt_id})
-        except NodeFailed as failure:
-            run.success = False
-            self._record_failure(run, failure)
-        self._outbox.last_node_id = None
-        return _history_entry(run)
 
     # --- the nodes -----------------------------------------------------------------------------------------------
 
     def _run_nodes(self, run: _Run) -> None:
         order = RunOrder(
             run.graph,
-            is_cached=lambda node_id: node_id in run.results or self._is_cached(run, node_id),
+            is_cached=lambda node_id: self._result(run, node_id) is not None,
             is_output=lambda node_id: is_output_node(self._entry(run, node_id)),
             is_lazy=lambda node_id, name: self._is_lazy(run, node_id, name),
         )
@@ -143,11 +150,10 @@ class Executor:
 
     def _run_node(self, run: _Run, node_id: str, order: RunOrder) -> bool:
         """Run one node; False when it needs a lazy input first and has to come again."""
-        kept = self._cache.get(run.signatures[node_id])
+        kept = self._result(run, node_id)
         if kept is not None:
             self._send_cached_ui(run, node_id, kept)
             run.progress.finish(node_id)
-            run.results[node_id] = kept
             return True
         run.progress.start(node_id)
         inputs: Inputs = {}
@@ -173,13 +179,13 @@ class Executor:
             run.ui[node_id] = {"meta": meta, "output": ui}
             self._tell(run, "executed", {"node": node_id, "display_node": node_id, "output": ui})
         kept = CachedResult(outputs, run.ui.get(node_id))
-        run.results[node_id] = kept
+        run.results[run.signatures[node_id]] = kept
         self._cache.put(run.signatures[node_id], kept)
         run.progress.finish(node_id)
         run.executed[node_id] = None
 
     def _value(self, run: _Run, link: list[Any]) -> list[Any] | None:
-        source = run.results.get(link[0]) or self._cache.get(run.signatures[link[0]])
+        source = self._result(run, link[0])
         return source.outputs[int(link[1])] if source else None
 
     def _node_run(self, run: _Run, node_id: str) -> NodeRun:
@@ -208,8 +214,15 @@ class Executor:
     def _entry(self, run: _Run, node_id: str) -> dict[str, Any]:
         return self._catalogue.entry(run.graph[node_id]["class_type"])
 
-    def _is_cached(self, run: _Run, node_id: str) -> bool:
-        return self._cache.get(run.signatures[node_id]) is not None
+    def _result(self, run: _Run, node_id: str) -> CachedResult | None:
+        """What the node returned in this run or an earlier one, if it did."""
+        signature = run.signatures[node_id]
+        if signature not in run.results:
+            kept = self._cache.get(signature)
+            if kept is None:
+                return None
+            run.results[signature] = kept
+        return run.results[signature]
 
     def _is_lazy(self, run: _Run, node_id: str, name: str) -> bool:
         for category in ("required", "optional"):
@@ -274,7 +287,7 @@ class Executor:
         for node_id in run.graph:
             if node_id in run.executed or not self._entry(run, node_id).get("has_intermediate_output"):
                 continue
-            kept = self._cache.get(run.signatures[node_id])
+            kept = self._result(run, node_id)
             if kept is not None:
                 self._send_cached_ui(run, node_id, kept)
 

@@ -1,6 +1,7 @@
 """Checks a prompt before it is queued and words the refusals in ComfyUI's own shape (`error` and `node_errors`)."""
 
 import traceback
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,12 @@ from services.worker.rehearsal.nodes.registry import BEHAVIOURS
 from services.worker.rehearsal.prompt_queue import Graph
 
 Problem = dict[str, Any]
+Found = tuple[list[Problem], bool]
+"""An input's problems, and whether what is linked to it is right."""
+
+Visit = Generator[str, bool | None, None]
+"""Yields the ids of nodes that must be checked first, is sent whether each is right."""
+
 LONGEST_SHOWN_LIST = 20
 
 
@@ -98,26 +105,56 @@ class _Walk:
         self._path: list[str] = []
         self.results: dict[str, tuple[bool, list[Problem]]] = {}
 
-    def check(self, node_id: str) -> tuple[bool, list[Problem]]:
-        """Whether the node and all above it are right, and what is wrong with the node itself."""
-        if node_id in self.results:
-            return self.results[node_id]
-        if node_id in self._path:
-            return self._cycle(node_id)
+    def check(self, output: str) -> tuple[bool, list[Problem]]:
+        """Whether a node and all above it are right, and what is wrong with the node itself.
+
+        The nodes above wait on a list, not on the call stack: a graph may be a chain of thousands of nodes.
+        """
+        if output in self.results:
+            return self.results[output]
+        self._path = [output]
+        visits = [self._visit(output)]
+        news: bool | Exception | None = None
+        while visits:
+            try:
+                wanted = visits[-1].throw(news) if isinstance(news, Exception) else visits[-1].send(news)
+            except StopIteration:
+                news = self.results[self._path.pop()][0]
+                visits.pop()
+            except Exception as error:
+                news = error
+                self._path.pop()
+                visits.pop()
+            else:
+                news = self._known(wanted)
+                if news is None:
+                    self._path.append(wanted)
+                    visits.append(self._visit(wanted))
+        if isinstance(news, Exception):
+            raise news
+        return self.results[output]
+
+    def _known(self, node_id: str) -> bool | None:
+        """Whether a node is right, None when that is still to be found out."""
+        if node_id not in self.results and node_id in self._path:
+            self._mark_cycle(node_id)
+        return self.results[node_id][0] if node_id in self.results else None
+
+    def _visit(self, node_id: str) -> Visit:
+        """Check one node; asks for the nodes it depends on and is told whether they are right."""
         node = self._graph[node_id]
         info = self._catalogue.info(node["class_type"])
         behaviour = BEHAVIOURS[node["class_type"]]
         problems: list[Problem] = []
         ancestors_right = True
         for spec in input_specs(info, node["inputs"]):
-            found, right = self._check_input(node_id, spec, behaviour.validated)
+            found, right = yield from self._check_input(node_id, spec, behaviour.validated)
             problems += found
             ancestors_right &= right
         problems += self._own_check(node)
         earlier = self.results.get(node_id, (True, []))
         right = earlier[0] and ancestors_right and not problems
         self.results[node_id] = (right, earlier[1] + [p for p in problems if p not in earlier[1]])
-        return self.results[node_id]
 
     def collect(self, output: str, node_errors: dict[str, Any]) -> None:
         """Add the nodes found wrong so far to `node_errors`, as standing in the way of `output`."""
@@ -130,16 +167,15 @@ class _Walk:
             )
             entry["dependent_outputs"].append(output)
 
-    def _cycle(self, node_id: str) -> tuple[bool, list[Problem]]:
+    def _mark_cycle(self, node_id: str) -> None:
         loop = [*self._path[self._path.index(node_id) :], node_id]
         members = list(dict.fromkeys(loop))
         shown = " -> ".join(f"{member} ({self._graph[member]['class_type']})" for member in loop)
         for member in members:
             extra = {"node_id": member, "cycle_nodes": members}
             self.results[member] = (False, [problem("dependency_cycle", "Dependency cycle detected", shown, extra)])
-        return self.results[node_id]
 
-    def _check_input(self, node_id: str, spec: InputSpec, own: frozenset[str]) -> tuple[list[Problem], bool]:
+    def _check_input(self, node_id: str, spec: InputSpec, own: frozenset[str]) -> Generator[str, bool | None, Found]:
         """The problems of one input, and whether what is linked to it is right."""
         inputs = self._graph[node_id]["inputs"]
         if spec.name not in inputs:
@@ -150,10 +186,10 @@ class _Walk:
             return [problem("required_input_missing", "Required input is missing", details, extra)], True
         value = inputs[spec.name]
         if isinstance(value, list):
-            return self._check_link(node_id, spec, value)
+            return (yield from self._check_link(spec, value))
         return _check_value(inputs, spec, skip_limits=spec.name in own), True
 
-    def _check_link(self, node_id: str, spec: InputSpec, value: list[Any]) -> tuple[list[Problem], bool]:
+    def _check_link(self, spec: InputSpec, value: list[Any]) -> Generator[str, bool | None, Found]:
         extra: dict[str, Any] = {"input_name": spec.name, "input_config": spec.config}
         if len(value) != 2:
             message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
@@ -164,9 +200,8 @@ class _Walk:
             details = f"{spec.name}, received_type({received}) mismatch input_type({spec.type})"
             extra |= {"received_type": received, "linked_node": value}
             return [problem("return_type_mismatch", "Return type mismatch between linked nodes", details, extra)], True
-        self._path.append(node_id)
         try:
-            return [], self.check(source)[0]
+            return [], bool((yield source))
         except Exception as error:
             extra |= {
                 "exception_message": str(error),
@@ -180,8 +215,6 @@ class _Walk:
                 [problem("exception_during_inner_validation", message, str(error), extra)],
             )
             return [], False
-        finally:
-            self._path.pop()
 
     def _own_check(self, node: dict[str, Any]) -> list[Problem]:
         behaviour = BEHAVIOURS[node["class_type"]]

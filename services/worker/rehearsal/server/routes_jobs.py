@@ -65,7 +65,7 @@ async def cancel_job(request: web.Request) -> web.Response:
 async def cancel_jobs(request: web.Request) -> web.Response:
     try:
         body = await request.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return web.json_response({"error": "Request body must be valid JSON"}, status=400)
     ids = body.get("job_ids") if isinstance(body, dict) else None
     if not isinstance(ids, list):

@@ -1,5 +1,6 @@
 """/ws, /prompt, /queue, /interrupt, /free and /history."""
 
+import math
 import time
 import uuid
 from collections.abc import Iterator
@@ -50,10 +51,11 @@ async def post_prompt(request: web.Request) -> web.Response:
         )
         return _refusal(problem("invalid_prompt_id", "prompt_id must be a valid UUID", details))
     graph = body["prompt"]
-    wrong = _malformed(graph)
+    targets = body.get("partial_execution_targets")
+    wrong = _malformed(graph) or _malformed_targets(targets)
     if wrong:
         return _refusal(problem("invalid_prompt", "The workflow is not in API form", wrong))
-    verdict = engine.validator.validate(graph, body.get("partial_execution_targets"))
+    verdict = engine.validator.validate(graph, targets)
     if verdict.error is not None:
         return _refusal(verdict.error, verdict.node_errors)
     extra_data, sensitive = _extra_data(request, body)
@@ -68,7 +70,10 @@ def _refusal(error: dict[str, Any], node_errors: dict[str, Any] | None = None) -
 def _number(numbers: Iterator[int], body: dict[str, Any]) -> float:
     """The caller's own number, or the next one; negative, and so before all others, with `front`."""
     if "number" in body:
-        return float(body["number"])
+        own = float(body["number"])
+        if not math.isfinite(own):
+            raise ValueError("a number must be finite")
+        return own
     number = next(numbers)
     return -number if body.get("front") else number
 
@@ -87,12 +92,22 @@ def _malformed(graph: Any) -> str | None:
     return None
 
 
+def _malformed_targets(targets: Any) -> str | None:
+    if targets is None or (isinstance(targets, list) and all(isinstance(target, str) for target in targets)):
+        return None
+    return "partial_execution_targets must be a list of node ids, or left out"
+
+
 def _extra_data(request: web.Request, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The prompt's extra data, and apart from it the credentials that nobody gets to see."""
     given = body.get("extra_data")
     extra_data = dict(given) if isinstance(given, dict) else {}
     if "client_id" in body:
         extra_data["client_id"] = body["client_id"]
+    # What is of the wrong kind here would only fail later, in the middle of the run.
+    for key, kind in (("client_id", str), ("extra_pnginfo", dict)):
+        if not isinstance(extra_data.get(key), kind):
+            extra_data.pop(key, None)
     if request.headers.get("Comfy-Usage-Source"):
         extra_data.setdefault("comfy_usage_source", request.headers["Comfy-Usage-Source"])
     sensitive = {key: extra_data.pop(key) for key in CREDENTIALS if key in extra_data}
@@ -127,8 +142,8 @@ async def post_interrupt(request: web.Request) -> web.Response:
     engine = engine_of(request)
     try:
         body = await request.json()
-    except ValueError:
-        body = None
+    except (ValueError, RecursionError):
+        body = None  # ComfyUI takes anything for "whatever runs"
     prompt_id = body.get("prompt_id") if isinstance(body, dict) else None
     if prompt_id:
         engine.queue.if_running(prompt_id, engine.interrupt.ask)
