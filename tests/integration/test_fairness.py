@@ -219,6 +219,13 @@ async def test_affinity_saves_model_changes_and_lengthens_no_wait_beyond_its_cei
     assert hits > people * 8 / 4
 
 
+async def test_who_was_overtaken_as_often_as_the_ceiling_allows_is_next(room: Room) -> None:
+    await room.send("a", 2, model="other")
+    for owner in "bcde":
+        await room.send(owner, 2, model="loaded")
+    assert await room.run_all(limit=7, loaded="loaded") == ["B1", "A1", "C1", "D1", "E1", "B2", "A2"]
+
+
 async def test_affinity_leaves_a_small_room_in_its_order(room: Room) -> None:
     longest, hits = await run_with_models(room, 4, prefers_loaded=True)
     assert (longest, hits) == (3, 1)

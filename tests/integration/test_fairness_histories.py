@@ -78,8 +78,8 @@ class Histories(RuleBasedStateMachine):
         """In every second history all jobs are of the ordinary sort, for which a lease takes its shortest way."""
         self.plain = plain
         self.set_caps(None, running_cap, 6)
-        for owner in owners:
-            self.enqueue_batch(owner, 3, "any", "")
+        for number, owner in enumerate(owners):
+            self.enqueue_batch(owner, 3, "any", ("flux", "ltx")[number % 2])
 
     @rule(owner=PEOPLE, pool=POOLS, priority=PRIORITIES, model=MODELS, front=st.sampled_from([False, False, True]))
     def enqueue(self, owner: str, pool: str, priority: Priority, model: str, front: bool) -> None:
@@ -121,10 +121,10 @@ class Histories(RuleBasedStateMachine):
         self.model.start(expected, token, self.now + LEASE_MS)
         assert (lease.participant, lease.number, lease.attempt) == (expected.owner, expected.number, expected.attempt)
 
-    @rule(count=st.integers(2, 4))
-    def some_workers_lease(self, count: int) -> None:
+    @rule(count=st.integers(2, 4), loaded=MODELS)
+    def some_workers_lease(self, count: int, loaded: str) -> None:
         for _ in range(count):
-            self.lease(["any"], "")
+            self.lease(["any"], loaded)
 
     @rule(number=PICK, other=PICK)
     def some_jobs_complete(self, number: int, other: int) -> None:
