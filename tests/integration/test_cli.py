@@ -1,6 +1,10 @@
 """The command line against a real queue manager: what it prints, its JSON, its exit codes, and what it leaves alone."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +14,9 @@ import pytest
 
 from services.cli import __main__ as cli
 from tests.support.ports import free_port
-from tests.support.queue_process import EVERYBODY, QueueProcess, token_of
+from tests.support.queue_process import EVERYBODY, ROOT, QueueProcess, token_of
 from tests.support.redis_server import RedisServer
+from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -139,6 +144,60 @@ def test_watching_a_job_that_did_not_succeed_ends_with_code_1(comfyume: Comfyume
     answer = comfyume("watch", number)
     assert answer.code == 1
     assert f"Job {number} ended as cancelled" in answer.err
+
+
+class Watching:
+    """`comfyume watch` as a process of its own, started by a person who waits."""
+
+    def __init__(self, folder: Path, number: str) -> None:
+        self._file = folder / "watching.txt"
+        with self._file.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.cli", "watch", number],
+                cwd=ROOT,
+                env={**os.environ, "COMFYUME_WORKSHOP": str(folder / "workshop")},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+            )
+
+    @property
+    def text(self) -> str:
+        """What it has printed so far."""
+        return self._file.read_text(encoding="utf-8")
+
+    def wait_for(self, words: str) -> None:
+        """Wait until it has printed these words."""
+        wait_for(lambda: words in self.text or self.process.poll() is not None, words)
+        assert words in self.text
+
+
+def test_ctrl_c_leaves_the_job_alone_and_says_how_to_come_back(
+    comfyume: Comfyume, workflow: Path, tmp_path: Path
+) -> None:
+    job = comfyume("submit", str(workflow), "--json").data
+    watching = Watching(tmp_path, str(job["number"]))
+    watching.wait_for("queued")
+    watching.process.send_signal(signal.SIGINT)
+    assert watching.process.wait(90) == 130
+    assert f"comfyume watch {job['id'][:8]}" in watching.text
+    assert "Traceback" not in watching.text
+    assert comfyume("status", job["id"], "--json").data["state"] == "queued"
+
+
+def test_who_watches_waits_for_a_queue_manager_that_is_away_and_goes_on(
+    comfyume: Comfyume, workflow: Path, tmp_path: Path, manager: QueueProcess
+) -> None:
+    number = str(comfyume("submit", str(workflow), "--json").data["number"])
+    watching = Watching(tmp_path, number)
+    watching.wait_for("queued")
+    manager.kill()
+    watching.wait_for("Waiting for it; the job goes on.")
+    manager.start()
+    watching.wait_for("It answers again.")
+    comfyume("cancel", number)
+    assert watching.process.wait(90) == 1
+    assert f"Job {number} ended as cancelled" in watching.text
 
 
 def test_a_job_without_files_says_so(comfyume: Comfyume, workflow: Path) -> None:
