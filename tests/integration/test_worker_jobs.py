@@ -25,7 +25,7 @@ def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueProcess]:
 
 @pytest.fixture(scope="module")
 def worker(queue: QueueProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
-    settings = {"HANG_SECONDS": 5, "INTERRUPT_SECONDS": 1}
+    settings = {"HANG_SECONDS": 8, "INTERRUPT_SECONDS": 1}
     with WorkerProcess(tmp_path_factory.mktemp("worker"), queue.url, settings=settings) as process:
         yield process
 
@@ -34,6 +34,14 @@ def worker(queue: QueueProcess, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def alice(queue: QueueProcess, worker: WorkerProcess) -> Iterator[httpx.Client]:
     with queue.client("alice") as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_over(alice: httpx.Client, bob: httpx.Client) -> Iterator[None]:
+    """A test that fails leaves no job behind that would make the next ones wait."""
+    yield
+    for client in (alice, bob):
+        client.post("/api/jobs/cancel", json={"states": ["queued", "running"]})
 
 
 @pytest.fixture

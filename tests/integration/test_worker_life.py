@@ -53,6 +53,14 @@ def alice(queue: QueueProcess) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(autouse=True)
+def _nothing_left_over(alice: httpx.Client, bob: httpx.Client) -> Iterator[None]:
+    """A test that fails leaves no job behind that would make the next ones wait."""
+    yield
+    for client in (alice, bob):
+        client.post("/api/jobs/cancel", json={"states": ["queued", "running"]})
+
+
 @pytest.fixture
 def bob(queue: QueueProcess) -> Iterator[httpx.Client]:
     with queue.client("bob") as client:
