@@ -131,10 +131,11 @@ TAKEN: dict[str, dict[str, Any]] = {
 
 
 def class_types() -> list[str]:
-    """The node classes that the bodies name."""
+    """The node classes that the bodies name, and those of the worker's session."""
     graphs = [body.get("prompt") for body in [*BODIES.values(), *TAKEN.values()]]
     nodes = [value for graph in graphs if isinstance(graph, dict) for value in graph.values()]
-    return sorted({str(value["class_type"]) for value in nodes if isinstance(value, dict) and "class_type" in value})
+    named = {str(value["class_type"]) for value in nodes if isinstance(value, dict) and "class_type" in value}
+    return sorted(named | {"ImageInvert", "RehearsalError", "RehearsalSlow"})
 
 
 def _refusal(name: str) -> Scenario:
