@@ -15,6 +15,7 @@ import httpx
 from services.domain.errors import LeaseLost, WorkshopError
 from services.domain.node_inputs import model_signature
 from services.kit.logs import get_logger
+from services.worker.artifacts.deliveries import Deliveries
 from services.worker.artifacts.graph import (
     NodeKind,
     PreparedGraph,
@@ -24,13 +25,7 @@ from services.worker.artifacts.graph import (
     prepare,
 )
 from services.worker.artifacts.inputs import InputCache, InputUnusable, place_input
-from services.worker.artifacts.outputs import (
-    EngineBroke,
-    OutputDamaged,
-    OutputMissing,
-    deliver_outputs,
-    find_outputs,
-)
+from services.worker.artifacts.outputs import EngineBroke, OutputDamaged, OutputMissing
 from services.worker.comfyui.backend import Engine, EngineNotReady, remove_tree
 from services.worker.comfyui.client import FileName
 from services.worker.comfyui.execution import Execution, clear_leftovers
@@ -149,7 +144,16 @@ class JobRun:
         graph = prepare(self._body, self._lease, self._place.kinds, f"{self._place.client_prefix}{uuid.uuid4().hex}")
         if (refused := await self._get_ready(graph)) is not None:
             return refused
-        self._execution = Execution(self._place.engine, graph, on_message=relay.message, on_frame=relay.frame)
+        deliveries = Deliveries(self._place.queue, self._lease, self._place.engine.client, graph.names)
+        self._delivered = deliveries.delivered
+        relay.before_results = deliveries.catch_up
+        self._execution = Execution(
+            self._place.engine,
+            graph,
+            on_message=relay.message,
+            on_frame=relay.frame,
+            on_output=deliveries.announce,
+        )
         began = time.monotonic()
         outcome = await self._execution.run()
         self._execution = None
@@ -160,9 +164,7 @@ class JobRun:
             return outcome
         run_seconds = time.monotonic() - began
         await relay.flush()
-        sources = find_outputs(outcome.outputs, graph.names)
-        await deliver_outputs(self._place.queue, self._lease, self._place.engine.client, sources)
-        self._delivered = [source.source for source in sources]
+        await deliveries.finish(outcome.outputs)
         self._result = {
             "executed": graph.names.back(outcome.outputs),
             "cached_nodes": outcome.cached_nodes,

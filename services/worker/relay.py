@@ -5,7 +5,7 @@ the newest of each node is sent, older ones are forgotten. Choosing and cleaning
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,6 +39,8 @@ class Relay:
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
+        self.before_results: Callable[[], Awaitable[None]] | None = None
+        """Awaited before a message that names files is sent, so that the files are there first."""
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._send_messages()), asyncio.create_task(self._send_frames())]
@@ -99,6 +101,8 @@ class Relay:
     async def _deliver(self, batch: list[dict[str, Any]]) -> bool:
         """Send one batch, however long the queue manager is away; False when the lease is lost."""
         try:
+            if self.before_results is not None and any(message["type"] == "executed" for message in batch):
+                await self.before_results()
             async for attempt in patiently():
                 with attempt:
                     await self._queue.events(self._lease, batch)

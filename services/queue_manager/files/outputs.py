@@ -126,11 +126,16 @@ class OutputFiles:
         await asyncio.to_thread(shutil.rmtree, self._staging / job_id, ignore_errors=True)
 
     async def find(self, job: Job, type_: str, path: str) -> tuple[OutputFile, Path]:
-        """Return one output of a job and where it lies; `path` is subfolder/filename. Raises NotFound."""
-        for file in job.outputs:
-            place = "/".join(part for part in (file.subfolder, file.filename) if part)
-            if file.type == type_ and place == path:
-                return file, await self._located(job, f"{type_}/{place}")
+        """Return one output of a job and where it lies; `path` is subfolder/filename. Raises NotFound.
+
+        While the job runs, what its newest attempt has uploaded so far is found, for its owner to look at.
+        """
+        if job.state is JobState.RUNNING:
+            attempt, files = await asyncio.to_thread(self._newest_attempt, job.id)
+            if (file := _named(files, type_, path)) is not None:
+                return file, await asyncio.to_thread(inside, attempt / _FILES, f"{type_}/{path}")
+        elif (file := _named(job.outputs, type_, path)) is not None:
+            return file, await self._located(job, f"{type_}/{path}")
         raise NotFound("The job has no output of that name; GET /api/jobs/{id}/outputs lists them.")
 
     async def remove(self, participant: str, job_id: str) -> None:
@@ -156,6 +161,13 @@ class OutputFiles:
     def _attempt(self, job_id: str, token: str) -> Path:
         return self._staging / job_id / sha256(token.encode()).hexdigest()[:32]
 
+    def _newest_attempt(self, job_id: str) -> tuple[Path, list[OutputFile]]:
+        attempts = _subfolders(self._staging / job_id)
+        if not attempts:
+            return self._staging / job_id, []
+        newest = max(attempts, key=lambda folder: folder.stat().st_mtime_ns)
+        return newest, _manifest(newest)
+
     def _publish(self, job: Job) -> None:
         target = self._outputs / job.participant / job.id
         recorded = {(file.type, file.subfolder, file.filename, file.sha256) for file in job.outputs}
@@ -169,6 +181,13 @@ class OutputFiles:
                 sync_folder(target.parent)
         if not target.exists():
             log.error("the files of a job that succeeded are missing", job=job.id)
+
+
+def _named(files: list[OutputFile], type_: str, path: str) -> OutputFile | None:
+    for file in files:
+        if file.type == type_ and "/".join(part for part in (file.subfolder, file.filename) if part) == path:
+            return file
+    return None
 
 
 def _note(manifest: Path, file: OutputFile) -> None:

@@ -56,13 +56,16 @@ class Execution:
         *,
         on_message: Callable[[dict[str, Any]], None],
         on_frame: Callable[[str, bytes], None],
+        on_output: Callable[[str, Any], None],
     ) -> None:
+        """`on_output` gets a node's UI output with ComfyUI's own names, before the message that announces it."""
         self._engine = engine
         self._graph = graph
         self._id = str(graph.prompt["prompt_id"])
         self._filter = MessageFilter(self._id, graph.node_ids, graph.names)
         self._on_message = on_message
         self._on_frame = on_frame
+        self._on_output = on_output
         self._seen = Seen()
         self._inbox: asyncio.Queue[Item] = asyncio.Queue()
         self._last_sign = time.monotonic()
@@ -149,8 +152,7 @@ class Execution:
         if cleaned is None:
             return None
         self._last_sign = time.monotonic()
-        self._seen.take(message.type, message.data)
-        self._on_message(cleaned)
+        self._pass_on(message, cleaned)
         return await self._read_verdict() if self._seen.ended else None
 
     def _take_frame(self, frame: bytes) -> None:
@@ -189,8 +191,13 @@ class Execution:
 
     def _relay(self, item: Item) -> None:
         if isinstance(item, TextMessage) and (cleaned := self._filter.message(item.type, item.data)):
-            self._seen.take(item.type, item.data)
-            self._on_message(cleaned)
+            self._pass_on(item, cleaned)
+
+    def _pass_on(self, message: TextMessage, cleaned: dict[str, Any]) -> None:
+        self._seen.take(message.type, message.data)
+        if message.type == "executed":
+            self._on_output(str(message.data.get("node")), message.data.get("output"))
+        self._on_message(cleaned)
 
     def _verdict(self, entry: dict[str, Any] | None) -> Outcome:
         return judge(entry, self._seen, self._graph.names, self._expected)

@@ -30,11 +30,16 @@ class Bench:
         self.engine = engine
         self.messages: list[dict[str, Any]] = []
         self.frames: list[bytes] = []
+        self.outputs: list[tuple[str, Any]] = []
         lease = Lease(job_id=JOB, token="t", participant="alice", attempt=1, number=1, expires_at=0, lease_seconds=30)
         body = json.dumps({"workflow": NODES}).encode()
         graph = prepare(body, lease, node_kinds(CATALOGUE), "comfyume-gpu-1-abc")
         self.execution = Execution(
-            engine, graph, on_message=self.messages.append, on_frame=lambda _key, frame: self.frames.append(frame)
+            engine,
+            graph,
+            on_message=self.messages.append,
+            on_frame=lambda _key, frame: self.frames.append(frame),
+            on_output=lambda node, output: self.outputs.append((node, output)),
         )
 
     async def run(self) -> Outcome:
