@@ -160,6 +160,10 @@ class RedisConnection:
             )
         return self._blocking
 
+    def another(self) -> "RedisConnection":
+        """Make a connection of its own to the same Redis, for one caller whose calls block (below ANSWER_SECONDS)."""
+        return RedisConnection(self._url)
+
     async def execute(self, *command: Argument) -> Any:
         """Send one command and return its answer. Raises Unavailable, StorageFull, RedisReplyError."""
         socket = self._socket

@@ -10,12 +10,10 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from redis.exceptions import RedisError
-
 from services.domain.errors import WorkshopError
 from services.kit.clock import now_ms
 from services.kit.logs import get_logger
-from services.kit.redis_connection import RedisConnection
+from services.kit.redis_connection import RedisConnection, RedisReplyError
 from services.queue_manager import keys
 from services.queue_manager.streams import HISTORY_PAGE, EventId, StreamReader, missed_event
 from services.queue_manager.viewers import MAX_HELD, SIGNED_OUT, TRY_AGAIN_LATER, Event, Viewer
@@ -118,6 +116,12 @@ class EventHub:
 
     async def run(self) -> None:
         """Read the streams in demand until cancelled."""
+        try:
+            await self._read_for_ever()
+        finally:
+            await self._reader.close()
+
+    async def _read_for_ever(self) -> None:
         while True:
             await self._demand.wait()
             if not self._watches:
@@ -125,7 +129,7 @@ class EventHub:
                 continue
             try:
                 await self._read_once()
-            except (RedisError, WorkshopError, OSError, TimeoutError) as error:
+            except (WorkshopError, RedisReplyError) as error:
                 log.warning("reading events failed", error=type(error).__name__)
                 await asyncio.sleep(_RETRY_SECONDS)
 

@@ -3,7 +3,7 @@
 Turns entries into encoded events. Who gets them is events.py's business; appending is the repository's.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -68,16 +68,26 @@ class StreamReader:
 
     def __init__(self, redis: RedisConnection) -> None:
         self._redis = redis
+        self._blocking = redis.another()
 
     async def follow(self, positions: Mapping[str, EventId], block_ms: int) -> list[Event]:
         """Wait for entries behind the given positions; answers them in the order of their ids."""
-        names = [*positions]
         ids = [spell_id(position) for position in positions.values()]
-        found = await self._redis.blocking.execute_command(  # type: ignore[no-untyped-call]
-            "XREAD", "COUNT", _LIVE_PAGE, "BLOCK", block_ms, "STREAMS", *names, *ids
+        found = await self._blocking.execute(
+            "XREAD", "COUNT", _LIVE_PAGE, "BLOCK", block_ms, "STREAMS", *positions, *ids
         )
-        pairs = found.items() if isinstance(found, dict) else found or ()
-        return _events((_text(stream), entries) for stream, entries in pairs)
+        events = [
+            event_of(stream.decode(), raw_id, _mapping(fields))
+            for stream, entries in found or ()
+            for raw_id, fields in entries
+        ]
+        if len(events) > 1:
+            events.sort(key=lambda event: event.id)
+        return events
+
+    async def close(self) -> None:
+        """Give the connection back that `follow` used."""
+        await self._blocking.close()
 
     async def last_ids(self, streams: Sequence[str]) -> dict[str, EventId]:
         """Return the id of the newest entry of each stream; FIRST for one that is empty."""
@@ -112,20 +122,8 @@ class StreamReader:
         return False
 
 
-def _events(found: Iterable[tuple[str, Any]]) -> list[Event]:
-    events = [event_of(stream, raw_id, _mapping(fields)) for stream, entries in found for raw_id, fields in entries]
-    events.sort(key=lambda event: event.id)
-    return events
-
-
-def _mapping(fields: Any) -> Mapping[bytes, bytes]:
-    if isinstance(fields, dict):
-        return fields
+def _mapping(fields: Sequence[bytes]) -> Mapping[bytes, bytes]:
     return dict(zip(fields[::2], fields[1::2], strict=True))
-
-
-def _text(name: bytes | str) -> str:
-    return name if isinstance(name, str) else name.decode()
 
 
 def _raise_first(answers: Sequence[Any]) -> None:
