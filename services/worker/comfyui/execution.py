@@ -212,7 +212,12 @@ class Execution:
             snapshot = await client.queue()
             if self._id not in snapshot:
                 entry = await client.history(self._id)
-                return self._verdict(entry) if entry is not None else _forgotten()
+                if entry is None:
+                    return _forgotten()
+                # The last messages may be on their way still: a socket that has just come back is behind.
+                await self._take_last_messages()
+                self._relay_the_rest()
+                return self._verdict(entry)
         except httpx.HTTPError:
             return self._still_away(now)
         self._away_since = None
