@@ -1,4 +1,4 @@
-"""The two routes that everything waits for, submit and lease, without what FastAPI's ordinary routes cost.
+"""The routes that everything waits for (submit, lease, a worker's messages), without what ordinary routes cost.
 
 They are plain ASGI applications, listed among the application's routes like all others, but reached before the
 middleware: a dictionary look-up instead of the routing, no validation models, no dependency graph. What the
@@ -19,11 +19,12 @@ from services.domain.errors import Conflict, Forbidden, InvalidInput
 from services.domain.names import Role, is_name
 from services.kit.clock import now_ms
 from services.kit.http_service import new_request_id, record, render_error
-from services.kit.strict_json import decode_json, too_large
+from services.kit.strict_json import MAX_JSON_BYTES, decode_json, too_large
 from services.queue_manager import metrics
 from services.queue_manager.dependencies import State, check_role
 from services.queue_manager.intake import decode_envelope, idempotency_key, new_job
 from services.queue_manager.leasing import LEASE_MEDIA_TYPE, encode_lease
+from services.queue_manager.relaying import decode_messages
 
 MAX_WAIT_SECONDS = 30.0
 MAX_LEASE_BODY = 64 << 10
@@ -46,6 +47,7 @@ class Head(NamedTuple):
     authorization: bytes | None
     length: int
     idempotency_key: bytes | None
+    lease_token: bytes | None
 
 
 Work = Callable[[State, Scope, Receive], Awaitable[Answer]]
@@ -86,7 +88,7 @@ class HotRoutes(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch one request, socket or lifespan."""
         if scope["type"] == "http" and scope["method"] == "POST":
-            hot = HOT.get(scope["path"])
+            hot = _hot(scope["path"])
             if hot is not None:
                 await hot(scope, receive, send)
                 return
@@ -95,7 +97,7 @@ class HotRoutes(FastAPI):
 
 def read_head(scope: Scope) -> Head:
     """Pick the few headers out of the request in one pass; raises InvalidInput for a bad Content-Length."""
-    authorization = key = None
+    authorization = key = lease_token = None
     length = 0
     for name, value in scope["headers"]:
         if name == b"authorization":
@@ -106,7 +108,9 @@ def read_head(scope: Scope) -> Head:
             length = int(value)
         elif name == b"idempotency-key":
             key = value
-    return Head(authorization, length, key)
+        elif name == b"x-lease-token":
+            lease_token = value
+    return Head(authorization, length, key, lease_token)
 
 
 async def read_all(receive: Receive, length: int, limit: int) -> bytes:
@@ -174,6 +178,19 @@ async def lease(state: State, scope: Scope, receive: Receive) -> Answer:
     return Answer(200, encode_lease(*claimed), LEASE_MEDIA_TYPE.encode())
 
 
+async def relay(state: State, scope: Scope, receive: Receive) -> Answer:
+    """POST /api/leases/{job_id}/events."""
+    head = read_head(scope)
+    check_role(state["credentials"].identify_header(head.authorization), _WORKERS)
+    if not head.lease_token:
+        raise InvalidInput("The header X-Lease-Token is missing; send the lease's token.")
+    data = decode_messages(await read_all(receive, head.length, MAX_JSON_BYTES))
+    job_id = scope["path"].split("/")[3]
+    owner = await state["jobs"].holds_lease(job_id, head.lease_token.decode("latin-1"))
+    await state["jobs"].publish_many(owner, job_id, "job.progress", data, now_ms())
+    return Answer(204, b"")
+
+
 async def until_gone(receive: Receive) -> None:
     """Return when the client has hung up."""
     while (await receive())["type"] != "http.disconnect":
@@ -199,4 +216,11 @@ def decode_lease_request(body: bytes) -> LeaseRequest:
     return asked
 
 
-HOT = {route.path: route for route in (HotRoute("/api/jobs", submit), HotRoute("/api/leases", lease))}
+_RELAY = HotRoute("/api/leases/{job_id}/events", relay)
+HOT = {route.path: route for route in (HotRoute("/api/jobs", submit), HotRoute("/api/leases", lease), _RELAY)}
+
+
+def _hot(path: str) -> HotRoute | None:
+    if path.startswith("/api/leases/") and path.endswith("/events") and path.count("/") == 4:
+        return _RELAY
+    return HOT.get(path)

@@ -1,4 +1,4 @@
-"""The words of the API's documentation, and the two hot routes' part of it, which FastAPI cannot see by itself."""
+"""The words of the API's documentation, and the hot routes' part of it, which FastAPI cannot see by itself."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from services.queue_manager.intake import MAX_CLIENT_ID, MAX_IDEMPOTENCY_KEY, MAX_LABEL, MAX_TARGET, MAX_TARGETS
 from services.queue_manager.leasing import LEASE_MEDIA_TYPE
+from services.queue_manager.relaying import MAX_MESSAGES, MAX_TYPE
 from services.queue_manager.schemas import ErrorAnswer
 
 DESCRIPTION = """
@@ -153,6 +154,44 @@ _LEASE: dict[str, Any] = {
 }
 
 
+_RELAY: dict[str, Any] = {
+    "tags": ["leases"],
+    "summary": "Relay ComfyUI's messages",
+    "description": "Pass progress messages on to the owner's events, in order.",
+    "operationId": "relay_messages",
+    "security": [{"HTTPBearer": []}],
+    "parameters": [
+        {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 64}},
+        {
+            "name": "X-Lease-Token",
+            "in": "header",
+            "required": True,
+            "description": "token of the lease, from POST /api/leases",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 100},
+        },
+    ],
+    "requestBody": {
+        "required": True,
+        "content": _json(
+            {
+                "type": "array",
+                "maxItems": MAX_MESSAGES,
+                "items": {
+                    "type": "object",
+                    "required": ["type"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "type": {"type": "string", "minLength": 1, "maxLength": MAX_TYPE, "example": "progress_state"},
+                        "data": {"type": "object", "default": {}},
+                    },
+                },
+            }
+        ),
+    },
+    "responses": {"204": {"description": "Passed on."}, **_refused(401, 403, 409, 413, 422, 503)},
+}
+
+
 def install(app: FastAPI) -> None:
     """Let `app.openapi()` include the hot routes."""
     generate = app.openapi
@@ -164,6 +203,7 @@ def install(app: FastAPI) -> None:
             paths = schema["paths"]
             paths.setdefault("/api/jobs", {})["post"] = _SUBMIT
             paths.setdefault("/api/leases", {})["post"] = _LEASE
+            paths.setdefault("/api/leases/{job_id}/events", {})["post"] = _RELAY
             schema["paths"] = dict(sorted(paths.items()))
         return schema
 

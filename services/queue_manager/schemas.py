@@ -242,13 +242,6 @@ class HeartbeatAnswer(BaseModel):
     stop: Literal["cancelled", "preempted"] | None = None
 
 
-class EngineMessage(Body):
-    """One of ComfyUI's messages, as relayed."""
-
-    type: Annotated[str, StringConstraints(min_length=1, max_length=100)] = Field(examples=["progress_state"])
-    data: dict[str, Any] = Field(default_factory=dict)
-
-
 class CompleteBody(Body):
     """A worker's report of success."""
 

@@ -5,36 +5,16 @@ report of the end that is repeated with the token that ended the job gets the re
 lost.
 """
 
-from typing import Annotated
-
-import msgspec
-from fastapi import APIRouter, Body
+from fastapi import APIRouter
 
 from services.domain.job import JobState
 from services.kit.strict_json import StrictRoute
 from services.queue_manager import metrics
 from services.queue_manager.dependencies import AsWorker, JobId, Jobs, LeaseToken, Now, Outputs
 from services.queue_manager.files.outputs import OutputFiles
-from services.queue_manager.schemas import CompleteBody, EngineMessage, FailBody, ReturnBody, StateAnswer
+from services.queue_manager.schemas import CompleteBody, FailBody, ReturnBody, StateAnswer
 
 router = APIRouter(prefix="/api/leases/{job_id}", tags=["leases"], route_class=StrictRoute)
-
-MAX_MESSAGES = 1000
-
-
-@router.post("/events", status_code=204, summary="Relay ComfyUI's messages")
-async def relay(
-    job_id: JobId,
-    token: LeaseToken,
-    body: Annotated[list[EngineMessage], Body(max_length=MAX_MESSAGES)],
-    _who: AsWorker,
-    jobs: Jobs,
-    now: Now,
-) -> None:
-    """Pass progress messages on to the owner, in order."""
-    owner = await jobs.holds_lease(job_id, token)
-    events = [msgspec.json.encode({"message": message.type, "data": message.data}) for message in body]
-    await jobs.publish_many(owner, job_id, "job.progress", events, now)
 
 
 @router.post("/complete", summary="Report success")
