@@ -40,7 +40,6 @@ class NodeRun:
     tell_text: Callable[[str], None]
     previews: bool
     loaded: set[str]
-    output_types: Sequence[str] = ()
 
     def wait(self, seconds: float) -> None:
         """Let time pass; raises InterruptedPrompt when a stop is asked for."""

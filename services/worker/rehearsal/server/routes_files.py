@@ -39,6 +39,7 @@ ACTIVE_TYPES = {
 
 @routes.post("/upload/image")
 async def upload_image(request: web.Request) -> web.Response:
+    """Take a file in."""
     form = await request.post()
     field = form.get("image")
     if not isinstance(field, FileField):
@@ -49,6 +50,7 @@ async def upload_image(request: web.Request) -> web.Response:
 
 @routes.post("/upload/mask")
 async def upload_mask(request: web.Request) -> web.Response:
+    """Take a mask in and join it with the picture it was drawn on."""
     form = await request.post()
     field = form.get("image")
     if not isinstance(field, FileField):
@@ -139,6 +141,7 @@ def find_file(folders: Folders, filename: str, kind: str, subfolder: str | None)
 
 @routes.get("/view")
 async def view(request: web.Request) -> web.StreamResponse:
+    """Show a file, or a picture in another form."""
     query = request.query
     if "filename" not in query:
         return web.Response(status=404)

@@ -37,16 +37,19 @@ def features(settings: RehearsalSettings) -> dict[str, Any]:
 
 @routes.get("/")
 async def page(request: web.Request) -> web.Response:
+    """Say what this is."""
     return web.Response(text=PAGE, content_type="text/html")
 
 
 @routes.get("/features")
 async def get_features(request: web.Request) -> web.Response:
+    """What the server can do."""
     return web.json_response(features(engine_of(request).settings))
 
 
 @routes.get("/system_stats")
 async def system_stats(request: web.Request) -> web.Response:
+    """Versions and memory of this machine, and that this is a rehearsal."""
     page_size = os.sysconf("SC_PAGE_SIZE")
     total, free = (os.sysconf(name) * page_size for name in ("SC_PHYS_PAGES", "SC_AVPHYS_PAGES"))
     system = {
@@ -81,22 +84,26 @@ async def system_stats(request: web.Request) -> web.Response:
 
 @routes.get("/object_info")
 async def object_info(request: web.Request) -> web.Response:
+    """The whole catalogue."""
     return web.json_response(engine_of(request).catalogue.object_info())
 
 
 @routes.get("/object_info/{node_class}")
 async def object_info_of(request: web.Request) -> web.Response:
+    """One node of the catalogue; empty for an unknown one."""
     catalogue, name = engine_of(request).catalogue, request.match_info["node_class"]
     return web.json_response({name: catalogue.info(name)} if name in catalogue else {})
 
 
 @routes.get("/models")
 async def model_folders(request: web.Request) -> web.Response:
+    """The kinds of models."""
     return web.json_response(engine_of(request).models.folders())
 
 
 @routes.get("/models/{folder}")
 async def models_of(request: web.Request) -> web.Response:
+    """The model files of one kind."""
     models, folder = engine_of(request).models, request.match_info["folder"]
     if folder not in models.folders():
         return web.Response(status=404)
@@ -105,10 +112,12 @@ async def models_of(request: web.Request) -> web.Response:
 
 @routes.get("/embeddings")
 async def embeddings(request: web.Request) -> web.Response:
+    """The names of the embeddings."""
     names = engine_of(request).models.names("embeddings")
     return web.json_response([str(PurePosixPath(name).with_suffix("")) for name in names])
 
 
 @routes.get("/extensions")
 async def extensions(request: web.Request) -> web.Response:
+    """Scripts for the web page; there are none."""
     return web.json_response([])

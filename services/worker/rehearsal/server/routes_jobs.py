@@ -18,6 +18,7 @@ class BadQuery(ValueError):
 
 @routes.get("/api/jobs")
 async def list_jobs(request: web.Request) -> web.Response:
+    """Running, waiting and finished prompts, filtered, sorted and in pages."""
     try:
         statuses = _statuses(request.query.get("status"))
         sort_by = _one_of(request, "sort_by", ("created_at", "execution_duration"))
@@ -44,6 +45,7 @@ async def list_jobs(request: web.Request) -> web.Response:
 
 @routes.get("/api/jobs/{job_id}")
 async def get_job(request: web.Request) -> web.Response:
+    """One prompt with its outputs, messages and workflow."""
     job_id = request.match_info["job_id"]
     queue = engine_of(request).queue
     entry = queue.history_of(job_id).get(job_id)
@@ -58,11 +60,13 @@ async def get_job(request: web.Request) -> web.Response:
 
 @routes.post("/api/jobs/{job_id}/cancel")
 async def cancel_job(request: web.Request) -> web.Response:
+    """Stop one prompt, whatever its state; an ended or unknown one is left alone."""
     return web.json_response({"cancelled": _cancel(engine_of(request), request.match_info["job_id"])})
 
 
 @routes.post("/api/jobs/cancel")
 async def cancel_jobs(request: web.Request) -> web.Response:
+    """Stop several prompts."""
     try:
         body = await request.json()
     except (ValueError, RecursionError):

@@ -21,16 +21,19 @@ CREDENTIALS = ("auth_token_comfy_org", "api_key_comfy_org")
 
 @routes.get("/ws")
 async def websocket(request: web.Request) -> web.StreamResponse:
+    """A client's connection."""
     return await engine_of(request).sockets.serve(request)
 
 
 @routes.get("/prompt")
 async def get_prompt(request: web.Request) -> web.Response:
+    """How many prompts remain."""
     return web.json_response({"exec_info": {"queue_remaining": engine_of(request).queue.remaining()}})
 
 
 @routes.post("/prompt")
 async def post_prompt(request: web.Request) -> web.Response:
+    """Check a prompt and queue it."""
     body = await read_json(request)
     if not isinstance(body, dict):
         body = {}
@@ -117,6 +120,7 @@ def _extra_data(request: web.Request, body: dict[str, Any]) -> tuple[dict[str, A
 
 @routes.get("/queue")
 async def get_queue(request: web.Request) -> web.Response:
+    """Running and waiting prompts."""
     queue = engine_of(request).queue
     return web.json_response(
         {
@@ -128,6 +132,7 @@ async def get_queue(request: web.Request) -> web.Response:
 
 @routes.post("/queue")
 async def post_queue(request: web.Request) -> web.Response:
+    """Drop all or some waiting prompts."""
     body = await read_object(request)
     queue = engine_of(request).queue
     if body.get("clear"):
@@ -139,6 +144,7 @@ async def post_queue(request: web.Request) -> web.Response:
 
 @routes.post("/interrupt")
 async def post_interrupt(request: web.Request) -> web.Response:
+    """Stop the running prompt, or a certain one if it runs."""
     engine = engine_of(request)
     try:
         body = await request.json()
@@ -154,6 +160,7 @@ async def post_interrupt(request: web.Request) -> web.Response:
 
 @routes.post("/free")
 async def post_free(request: web.Request) -> web.Response:
+    """Unload models and drop kept results before the next prompt."""
     body = await read_object(request)
     for flag in ("unload_models", "free_memory"):
         if body.get(flag):
@@ -163,6 +170,7 @@ async def post_free(request: web.Request) -> web.Response:
 
 @routes.get("/history")
 async def get_history(request: web.Request) -> web.Response:
+    """Finished prompts, oldest first."""
     try:
         max_items = int(request.query["max_items"]) if "max_items" in request.query else None
         offset = int(request.query.get("offset", -1))
@@ -173,11 +181,13 @@ async def get_history(request: web.Request) -> web.Response:
 
 @routes.get("/history/{prompt_id}")
 async def get_history_of(request: web.Request) -> web.Response:
+    """One finished prompt; empty while it is not finished."""
     return web.json_response(engine_of(request).queue.history_of(request.match_info["prompt_id"]))
 
 
 @routes.post("/history")
 async def post_history(request: web.Request) -> web.Response:
+    """Forget all or some finished prompts."""
     body = await read_object(request)
     queue = engine_of(request).queue
     if body.get("clear"):

@@ -9,6 +9,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/experiment/models")
 async def experiment_models(request: web.Request) -> web.Response:
+    """The kinds of models, in the newer form."""
     folders = [
         {"name": name, "folders": [], "extensions": []}
         for name in engine_of(request).models.folders()
@@ -19,6 +20,7 @@ async def experiment_models(request: web.Request) -> web.Response:
 
 @routes.get("/experiment/models/{folder}")
 async def experiment_models_of(request: web.Request) -> web.Response:
+    """The model files of one kind, in the newer form."""
     models, folder = engine_of(request).models, request.match_info["folder"]
     if folder not in models.folders():
         return web.Response(status=404)
@@ -28,6 +30,7 @@ async def experiment_models_of(request: web.Request) -> web.Response:
 
 @routes.get("/users")
 async def users(request: web.Request) -> web.Response:
+    """That there is one user only."""
     return web.json_response({"storage": "server", "migrated": True})
 
 
@@ -37,4 +40,5 @@ async def users(request: web.Request) -> web.Response:
 @routes.get("/global_subgraphs")
 @routes.get("/node_replacements")
 async def nothing(request: web.Request) -> web.Response:
+    """Settings, translations and the like: there are none."""
     return web.json_response({})
