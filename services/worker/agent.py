@@ -17,7 +17,7 @@ from services.worker.artifacts.inputs import InputCache
 from services.worker.comfyui.backend import Engine, EngineNotReady, make_engine
 from services.worker.comfyui.outcome import Cure
 from services.worker.health import HealthServer, Metrics
-from services.worker.job_run import JobRun, Workplace
+from services.worker.job_run import Ended, JobRun, Workplace
 from services.worker.memory_guard import MemoryGuard
 from services.worker.profile import read_profile
 from services.worker.queue_client import LeasedJob, NotRegistered, QueueClient, patiently
@@ -45,6 +45,7 @@ class Agent:
         self._place = Workplace(self._queue, self._engine, cache, MemoryGuard(self._engine), {})
         self._draining = asyncio.Event()
         self._job: JobRun | None = None
+        self._running: asyncio.Task[Ended] | None = None
         self._read_at: float | None = None
         self._engine_sure = False
         self._state = "starting"
@@ -52,8 +53,9 @@ class Agent:
 
     def drain(self) -> None:
         """Take no further job; finish the running one, or with the second call give it back."""
-        if self._draining.is_set() and self._job is not None:
-            self._job.stop("drained")
+        _log.info("draining", job_runs=self._job is not None, at_once=self._draining.is_set())
+        if self._draining.is_set():
+            self._hurry()
         self._draining.set()
 
     async def run(self) -> None:
@@ -191,23 +193,34 @@ class Agent:
     async def _run_job(self, leased: LeasedJob) -> None:
         self._enter("busy")
         self._job = JobRun(self._place, leased)
-        watch = asyncio.create_task(self._end_job_when_draining(self._job))
+        self._running = asyncio.create_task(self._job.run())
+        watch = asyncio.create_task(self._hurry_after_draining())
         try:
-            ended = await self._job.run()
+            ended = await self._running
+        except asyncio.CancelledError:
+            _log.warning("job is left to its lease: the queue manager does not answer", job=leased.lease.job_id)
+            return
         finally:
-            self._job = None
+            self._job = self._running = None
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
         self.metrics.jobs.labels(ended.how).inc()
         self.metrics.seconds.observe(ended.seconds)
         await self._cure(ended.cure)
 
-    async def _end_job_when_draining(self, job: JobRun) -> None:
+    async def _hurry_after_draining(self) -> None:
+        """Let the running job end, but not for longer than the setting says."""
         await self._draining.wait()
-        _log.info("draining: the running job may end", seconds=self._settings.drain_seconds)
         await self._announce_draining()
         await asyncio.sleep(self._settings.drain_seconds)
-        job.stop("drained")
+        self._hurry()
+
+    def _hurry(self) -> None:
+        """Give the running job back; leave it to its lease when even that takes too long."""
+        if self._job is not None and self._running is not None:
+            self._job.stop("drained")
+            limit = self._settings.interrupt_seconds + _GOODBYE_SECONDS
+            asyncio.get_running_loop().call_later(limit, self._running.cancel)
 
     async def _cure(self, cure: Cure) -> None:
         """Leave the engine fit for the next job."""

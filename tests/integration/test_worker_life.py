@@ -13,11 +13,12 @@ import httpx
 import pytest
 from PIL import Image
 
+from services.worker.rehearsal import fault_names
 from tests.support.ports import free_port
 from tests.support.queue_process import ROOT, QueueProcess
 from tests.support.redis_server import RedisServer
 from tests.support.wait import wait_for
-from tests.support.worker_jobs import ended, picture, slow, submit, until_running, view
+from tests.support.worker_jobs import ended, endless, fault, picture, slow, submit, until_running, view
 from tests.support.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -67,6 +68,10 @@ def bob(queue: QueueProcess) -> Iterator[httpx.Client]:
         yield client
 
 
+def until_draining(worker: WorkerProcess) -> None:
+    wait_for(lambda: '"event": "draining"' in worker.words(), "the worker to drain")
+
+
 def test_a_draining_worker_finishes_its_job_and_takes_no_other(
     start: MakeWorker, alice: httpx.Client, bob: httpx.Client
 ) -> None:
@@ -74,7 +79,7 @@ def test_a_draining_worker_finishes_its_job_and_takes_no_other(
     mine = submit(alice, slow(3))
     until_running(alice, mine)
     worker.signal(signal.SIGTERM)
-    wait_for(lambda: "draining" in worker.words(), "the worker to drain")
+    until_draining(worker)
     waiting = submit(bob, picture())
     assert worker.wait() == 0
     assert ended(alice, mine)["state"] == "succeeded"
@@ -82,31 +87,46 @@ def test_a_draining_worker_finishes_its_job_and_takes_no_other(
     bob.post(f"/api/jobs/{waiting}/cancel")
 
 
-def test_a_second_sigterm_gives_the_job_back_at_once_and_a_killed_worker_loses_none(
-    start: MakeWorker, alice: httpx.Client
-) -> None:
+def test_a_second_sigterm_gives_the_job_back_at_once(start: MakeWorker, alice: httpx.Client) -> None:
     worker = start()
-    mine = submit(alice, {**slow(4), **picture()})
+    mine = submit(alice, endless())
     until_running(alice, mine)
     worker.signal(signal.SIGTERM)
-    wait_for(lambda: "draining" in worker.words(), "the worker to drain")
+    until_draining(worker)
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
     given_back = view(alice, mine)
     assert (given_back["state"], given_back["attempt"]) == ("queued", 0)
-    worker.start()
+
+
+def test_a_worker_ends_even_when_the_queue_manager_is_away(
+    start: MakeWorker, queue: QueueProcess, alice: httpx.Client
+) -> None:
+    worker = start(settings={"INTERRUPT_SECONDS": 1, "DRAIN_SECONDS": 0})
+    mine = submit(alice, endless())
+    until_running(alice, mine)
+    queue.kill()
+    assert worker.stop() == 0
+    queue.start()
+    wait_for(lambda: view(alice, mine)["state"] == "queued", "the lease to end")
+
+
+def test_the_job_of_a_killed_worker_runs_again(start: MakeWorker, alice: httpx.Client) -> None:
+    worker = start()
+    mine = submit(alice, endless())
     until_running(alice, mine)
     worker.kill()
     worker.start()
-    done = ended(alice, mine)
-    assert (done["state"], done["attempt"], len(done["outputs"])) == ("succeeded", 2, 4)
+    wait_for(lambda: (seen := view(alice, mine))["state"] == "running" and seen["attempt"] == 2, "the second attempt")
+    alice.post(f"/api/jobs/{mine}/cancel")
+    assert ended(alice, mine)["state"] == "cancelled"
 
 
 def test_a_worker_that_lost_its_lease_drops_the_job_and_goes_on(
     start: MakeWorker, alice: httpx.Client, bob: httpx.Client
 ) -> None:
     first = start("gpu-1")
-    mine = submit(alice, {**slow(6), **picture()})
+    mine = submit(alice, {**slow(10), **picture()})
     until_running(alice, mine)
     first.signal(signal.SIGSTOP)
     second = start("gpu-2")
@@ -117,6 +137,32 @@ def test_a_worker_that_lost_its_lease_drops_the_job_and_goes_on(
     wait_for(lambda: '"how": "lost"' in first.words(), "the first worker to notice")
     assert view(alice, mine) == done
     assert ended(bob, submit(bob, picture()))["worker"] == "gpu-1"
+
+
+MAIN_PY = """
+import os, runpy, sys
+options = dict(zip(sys.argv[1:], sys.argv[2:]))
+assert "--cpu" in sys.argv, sys.argv
+folder = os.path.dirname(options["--input-directory"])
+assert options["--output-directory"] == folder + "/output" and options["--temp-directory"] == folder
+os.environ |= {"REHEARSAL_PORT": options["--port"], "REHEARSAL_DATA_DIR": folder}
+sys.argv[1:] = []
+runpy.run_module("services.worker.rehearsal", run_name="__main__")
+"""
+"""A ComfyUI installation in the smallest: it takes ComfyUI's own arguments and hands over to the rehearsal engine."""
+
+
+def test_a_comfyui_in_a_folder_is_started_with_folders_of_its_own_and_again_after_a_crash(
+    start: MakeWorker, tmp_path: Path, alice: httpx.Client
+) -> None:
+    (tmp_path / "comfyui").mkdir()
+    (tmp_path / "comfyui" / "main.py").write_text(MAIN_PY)
+    worker = start(settings={"BACKEND": "local", "COMFYUI_DIR": str(tmp_path / "comfyui"), "COMFYUI_ARGS": "--cpu"})
+    done = ended(alice, submit(alice, picture()))
+    assert (done["state"], len(done["outputs"])) == ("succeeded", 4), done
+    assert ended(alice, submit(alice, fault(fault_names.CRASH)))["state"] == "dead"
+    assert ended(alice, submit(alice, picture()))["state"] == "succeeded"
+    assert worker.is_ready()
 
 
 @pytest.fixture
