@@ -23,13 +23,12 @@ OnNote = Callable[[str, str], None]
 
 
 class _Line(asyncio.Protocol):
-    def __init__(self, channels: int, on_note: OnNote) -> None:
+    def __init__(self, on_note: OnNote) -> None:
         self._reader = hiredis.Reader(replyError=hiredis.ReplyError)
-        self._left = channels
+        self._asked: dict[str, asyncio.Future[None]] = {}
         self._on_note = on_note
         self._loop = asyncio.get_running_loop()
         self.heard_at = self._loop.time()
-        self.ready: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self.transport: asyncio.Transport | None = None
 
@@ -39,8 +38,9 @@ class _Line(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.closed.done():
             self.closed.set_result(None)
-        if not self.ready.done():
-            self.ready.set_exception(Unavailable(AWAY))
+        for asked in self._asked.values():
+            if not asked.done():
+                asked.set_exception(Unavailable(AWAY))
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = self._loop.time()
@@ -57,9 +57,15 @@ class _Line(asyncio.Protocol):
         elif isinstance(reply, list) and reply[0] == b"message":
             self._on_note(reply[1].decode(), reply[2].decode())
         elif isinstance(reply, list) and reply[0] == b"subscribe":
-            self._left -= 1
-            if self._left == 0 and not self.ready.done():
-                self.ready.set_result(None)
+            asked = self._asked.pop(reply[1].decode(), None)
+            if asked is not None and not asked.done():
+                asked.set_result(None)
+
+    def subscribe(self, channels: Sequence[str], first: Sequence[Command] = ()) -> "asyncio.Future[list[None]]":
+        for channel in channels:
+            self._asked.setdefault(channel, self._loop.create_future())
+        self.send([*first, ("SUBSCRIBE", *channels)])
+        return asyncio.gather(*(self._asked[channel] for channel in channels))
 
     def send(self, commands: Sequence[Command]) -> None:
         assert self.transport is not None
@@ -83,10 +89,9 @@ class Subscription:
         """Return when the subscription is in force; raises Unavailable."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                line = await self._redis.open(lambda: _Line(len(self._channels), self._on_note))
+                line = await self._redis.open(lambda: _Line(self._on_note))
                 self._line = line
-                line.send([*self._redis.sign_in_commands(), ("SUBSCRIBE", *self._channels)])
-                await line.ready
+                await line.subscribe(self._channels, self._redis.sign_in_commands())
         except (OSError, TimeoutError) as error:
             self.close()
             raise Unavailable(AWAY) from error
@@ -94,6 +99,18 @@ class Subscription:
 
     async def __aexit__(self, *_exception: object) -> None:
         self.close()
+
+    async def add(self, channel: str) -> None:
+        """Listen on one more channel; returns when that is in force. Raises Unavailable."""
+        assert self._line is not None
+        if self._line.transport is None or self._line.closed.done():
+            raise Unavailable(AWAY)
+        await self._line.subscribe([channel])
+
+    def drop(self, channel: str) -> None:
+        """Stop listening on a channel; notes that are on their way still come."""
+        assert self._line is not None
+        self._line.send([("UNSUBSCRIBE", channel)])
 
     def close(self) -> None:
         """Drop the connection."""

@@ -48,6 +48,8 @@ class Bell:
         self._give_back = give_back
         self._waiters: dict[Waiter, None] = {}
         self._rung = asyncio.Event()
+        self.on_parked: Callable[[], Awaitable[None]] | None = None
+        """Awaited when a worker has been parked, before the first look: from then on rings have to come."""
         self._closed = False
 
     @property
@@ -73,10 +75,12 @@ class Bell:
             return None
         waiter = Waiter(worker, loaded_model)
         self._waiters[waiter] = None
-        self._rung.set()  # a job may have arrived between the caller's own claim and this line
         left: asyncio.Future[None] = asyncio.ensure_future(gone)
         either: set[asyncio.Future[Any]] = {waiter.answer, left}
         try:
+            if self.on_parked is not None:
+                await self.on_parked()
+            self._rung.set()  # a job may have arrived between the caller's own claim and this line
             await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if waiter.claiming and not left.done():
                 waiter.overdue = True  # a claim is on its way: its outcome, job or none, is the answer

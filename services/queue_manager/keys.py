@@ -27,7 +27,9 @@ CREDENTIAL_NOTES = "credential-notes"
 PREVIEWS = "previews"
 """Pub/sub channel: `<participant>`, a zero byte, the job's UUID (16 bytes), ComfyUI's binary frame."""
 BELL = "bell"
-"""Pub/sub channel: `work <pool>` when a job may be leased, `stop <job>` when a worker shall stop one."""
+"""Pub/sub channel: the pool in which a job may be leased."""
+STOPS = "stops"
+"""Pub/sub channel: the running job that its worker shall stop."""
 
 ARRIVED_MS = 60_000
 SUBMIT_MS = 24 * 3600 * 1000

@@ -93,6 +93,7 @@ def lifespan_of(settings: QueueManagerSettings) -> Lifespan:
 
             signals = Signals(redis, state["bell"], state["stops"], state["credentials"], state["pools"], look_again)
             state["credentials"].announcer = signals
+            state["bell"].on_parked = signals.hear_work
             with contextlib.suppress(WorkshopError):  # without Redis now, at the next tick
                 await state["outputs"].heal()
             jobs = [signals.run(), state["bell"].run(), state["events"].run(), state["previews"].run()]

@@ -1,9 +1,9 @@
 """Short notes between the processes of one queue manager, over Redis pub/sub.
 
 A note is a hint ("look again"), never the truth: the truth is in Redis. The queue's scripts say when a job may have
-become claimable and when a running one is to stop (channel `bell`). This module adds the change of a credential: it
-is acknowledged, so that whoever changed it knows when every process has taken it over. While the line is down this
-process vouches for no credential; when it is back everything is looked at again.
+become claimable (channel `bell`) and when a running one is to stop (`stops`). This module adds the change of a
+credential: it is acknowledged, so that whoever changed it knows when every process has taken it over. While the line
+is down this process vouches for no credential; when it is back everything is looked at again.
 """
 
 import asyncio
@@ -47,7 +47,9 @@ class Signals:
         self._stops = stops
         self._credentials = credentials
         self._pools = pools
-        self._learning: asyncio.Task[None] | None = None
+        self._learning: set[asyncio.Task[None]] = set()
+        self._line: Subscription | None = None
+        self._hears_work = False
         self._on_line = on_line
         self._pending: dict[str, _Acknowledgements] = {}
         self._changes: asyncio.Queue[tuple[str, Role, str]] = asyncio.Queue()
@@ -70,8 +72,11 @@ class Signals:
         """Keep the line up until cancelled."""
         while True:
             try:
-                async with Subscription(self._redis, (keys.BELL, keys.CREDENTIAL_NOTES), self._take) as line:
+                async with Subscription(self._redis, (keys.STOPS, keys.CREDENTIAL_NOTES), self._take) as line:
+                    self._line = line
                     await self._on_line()
+                    if self._bell.waiting:
+                        await self.hear_work()
                     log.info("the line to Redis is up")
                     await self._take_changes_until(line.ended())
             except WorkshopError as error:
@@ -79,29 +84,50 @@ class Signals:
             except Exception:
                 log.exception("the line to Redis broke")
             finally:
+                self._line, self._hears_work = None, False
                 self._credentials.distrust()
             await asyncio.sleep(RETRY_SECONDS)
 
     def _take(self, channel: str, note: str) -> None:
         """Handle one note; called for each of thousands a second, so it only rings and queues."""
-        word, _, rest = note.partition(" ")
         if channel == keys.BELL:
-            if word == "work":
-                self._ring_for(rest)
-            elif word == "stop":
-                self._stops.ring(rest)
-        elif word == "changed":
+            self._take_work(note)
+            return
+        if channel == keys.STOPS:
+            self._stops.ring(note)
+            return
+        word, _, rest = note.partition(" ")
+        if word == "changed":
             nonce, role, name = rest.split(" ")
             self._changes.put_nowait((nonce, Role(role), name))
         elif word == "taken" and rest in self._pending:
             self._pending[rest].arrived()
 
-    def _ring_for(self, pool: str) -> None:
+    async def hear_work(self) -> None:
+        """Return when this process hears of work. It listens only while workers are parked here: under a flood of
+        submits to a busy room nobody has to be told of each one.
+        """
+        if self._line is None or self._hears_work:
+            return  # when the line is back, whoever is parked is thought of
+        self._hears_work = True
+        try:
+            await self._line.add(keys.BELL)
+            await self._pools.refresh()  # other processes may have made some while this one did not listen
+        except WorkshopError:
+            self._hears_work = False
+
+    def _take_work(self, pool: str) -> None:
         """Wake the parked workers; first learn a pool that another process has just made."""
-        if self._pools.knows(pool):
+        if not self._bell.waiting:
+            if self._hears_work and self._line is not None:
+                self._hears_work = False
+                self._line.drop(keys.BELL)
+        elif self._pools.knows(pool):
             self._bell.ring()
-        elif self._learning is None or self._learning.done():
-            self._learning = asyncio.create_task(self._learn_pools())
+        else:
+            learning = asyncio.create_task(self._learn_pools())
+            self._learning.add(learning)
+            learning.add_done_callback(self._learning.discard)
 
     async def _learn_pools(self) -> None:
         with contextlib.suppress(WorkshopError):  # the line is about to go down and to look again

@@ -73,6 +73,13 @@ class Person:
         return found
 
 
+def unwrap(answer: httpx.Response) -> tuple[dict[str, Any], bytes]:
+    """Take the answer of POST /api/leases apart: the lease, and the raw workflow behind it."""
+    assert answer.status_code == 200, (answer.status_code, answer.text)
+    size = int.from_bytes(answer.content[:4], "big")
+    return json.loads(answer.content[4 : 4 + size]), answer.content[4 + size :]
+
+
 @dataclass
 class Leased:
     """A job as a worker holds it."""
@@ -162,10 +169,8 @@ class Workbench:
             answer = http.post("/api/leases", json={"worker": name, "wait_seconds": 10, "loaded_model": ""})
             if answer.status_code == 204:
                 continue
-            assert answer.status_code == 200, (answer.status_code, answer.text)
-            size = int.from_bytes(answer.content[:4], "big")
-            lease = json.loads(answer.content[4 : 4 + size])
-            leased = Leased(lease, json.loads(answer.content[4 + size :]), http)
+            lease, workflow = unwrap(answer)
+            leased = Leased(lease, json.loads(workflow), http)
             if job_id in (None, lease["job_id"]):
                 return leased
             leased.report("return", {"reason": "another job is wanted"})

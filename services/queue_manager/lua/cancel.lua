@@ -13,6 +13,6 @@ end
 if job.state == 'running' and job.stop ~= 'cancelled' then
   redis.call('HSET', 'job:' .. job.id, 'stop', 'cancelled')
   tell(job.participant, 'job.updated', job.id, '{"stop":"cancelled"}')
-  ring('stop ' .. job.id)
+  redis.call('PUBLISH', 'stops', job.id)
 end
 return job.state

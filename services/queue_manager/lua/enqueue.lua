@@ -4,7 +4,8 @@
 -- ARGV[1..5]  see include/room    ARGV[6]  participant    ARGV[7]  how long idempotency keys are kept, milliseconds
 -- ARGV[8..]   per job: id, nonce, pool, kind, model, rank, front 0|1, spec, idempotency key or ""
 --
--- Returns  {id, number, state, duplicate 0|1} per job | {-1, cap, waiting} | {-2, id of another owner} | {-3} no workflow
+-- Returns  {id, number, state, duplicate 0|1} per job | {-1, cap, waiting} | {-2, id of another owner's job}
+--          | {-3} a workflow is not there (any more)
 -- include jobs
 local room, person = read_room(), read_person(ARGV[6])
 local FIELDS = 9
@@ -51,7 +52,7 @@ for _, i in ipairs(new) do
   if submit ~= '' then redis.call('SET', 'submit:' .. person.name .. ':' .. submit, id, 'PX', ARGV[7]) end
   tell(person.name, 'job.queued', id, '{"number":' .. person.number .. '}')
   answers[(i - 8) / FIELDS + 1] = {id, person.number, 'queued', 0}
-  ring('work ' .. pool)
+  ring(pool)
 end
 if #new > 0 then
   if person.number == #new then redis.call('SADD', 'people', person.name) end

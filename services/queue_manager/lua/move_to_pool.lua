@@ -18,5 +18,5 @@ add_to_line(person, job, order)
 if first then redis.call('ZADD', 'turns:' .. job.pool, first, '!' .. job.id) end
 refresh_turns(room, person)
 write_person(person)
-ring('work ' .. job.pool)
+ring(job.pool)
 return 1

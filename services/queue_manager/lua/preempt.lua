@@ -11,6 +11,6 @@ if job.state ~= 'running' then return 0 end
 if job.stop == '' then
   redis.call('HSET', 'job:' .. job.id, 'stop', 'preempted')
   tell(job.participant, 'job.updated', job.id, '{"stop":"preempted"}')
-  ring('stop ' .. job.id)
+  redis.call('PUBLISH', 'stops', job.id)
 end
 return 1

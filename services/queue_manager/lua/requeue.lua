@@ -31,5 +31,5 @@ add_to_line(person, job, job.arrival)
 refresh_turns(room, person)
 write_person(person)
 tell(person.name, 'job.requeued', job.id, '{"reason":"by_hand","attempt":0}')
-ring('work ' .. job.pool)
+ring(job.pool)
 return 1

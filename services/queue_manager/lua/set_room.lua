@@ -19,6 +19,6 @@ for _, pool in ipairs(redis.call('SMEMBERS', 'pools')) do
       count = count + 1
     end
   end
-  ring('work ' .. pool)
+  ring(pool)
 end
 return count

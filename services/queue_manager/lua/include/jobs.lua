@@ -4,8 +4,8 @@ local MAX_ATTEMPTS = 3
 local DAY_MS = 86400000
 
 local function read_job(id)
-  local v = redis.call('HMGET', 'job:' .. id, 'participant', 'state', 'token', 'stop', 'attempt', 'pool', 'kind', 'cold',
-    'rank', 'arrival', 'run_next')
+  local v = redis.call('HMGET', 'job:' .. id, 'participant', 'state', 'token', 'stop', 'attempt', 'pool', 'kind',
+    'cold', 'rank', 'arrival', 'run_next')
   if not v[1] then return nil end
   return {
     id = id, participant = v[1], state = v[2], token = v[3], stop = v[4] or '', attempt = tonumber(v[5]), pool = v[6],
@@ -38,7 +38,7 @@ local function return_job(room, person, job, attempt, reason)
   refresh_turns(room, person)
   write_person(person)
   tell(person.name, 'job.requeued', job.id, cjson.encode({reason = reason, attempt = attempt}))
-  ring('work ' .. job.pool)
+  ring(job.pool)
   return 'queued'
 end
 

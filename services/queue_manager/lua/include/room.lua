@@ -24,4 +24,4 @@ local function tell(name, what, id, data)
   redis.call('PEXPIRE', stream, KEEP)
 end
 
-local function ring(message) redis.call('PUBLISH', 'bell', message) end
+local function ring(pool) redis.call('PUBLISH', 'bell', pool) end
