@@ -12,9 +12,8 @@ from functools import lru_cache
 from typing import Any, ClassVar, Union, cast
 
 import msgspec
-from msgspec.structs import astuple
 
-from services.domain.catalogue import FitIndex, FittingNode, stable_hash
+from services.domain.catalogue import Choice, FitIndex, FittingNode, stable_hash
 
 _MARK = (1 << 64) - 1
 _LONGEST_FILE_NAME = 1024
@@ -39,6 +38,8 @@ class _Node(msgspec.Struct, gc=False):
 
     known: ClassVar[FittingNode]
     has_inputs: ClassVar[bool]
+    choices: ClassVar[Sequence[tuple[str, Choice]]]
+    files: ClassVar[Sequence[str]]
     inputs: msgspec.Struct
 
 
@@ -68,7 +69,7 @@ class GraphScanner:
             scan.mark += known.mark * count
             scan.has_output = scan.has_output or known.is_output
         for node in [node for node in graph.values() if node.has_inputs]:
-            _look_at_inputs(scan, node.known, astuple(node.inputs))
+            _look_at_inputs(scan, node)
         if targets:
             scan.has_output = any(target in graph and graph[target].known.is_output for target in targets)
         scan.mark &= _MARK
@@ -76,21 +77,27 @@ class GraphScanner:
         return scan
 
 
-def _look_at_inputs(scan: Scan, known: FittingNode, values: tuple[Any, ...]) -> None:
-    """Check the values of one node's combos and files; they come in the order that `_node_type` gave them."""
-    for choice, value in zip(known.choices.values(), values, strict=False):
-        kind = type(value)
-        if value is None or kind is list:
+def _look_at_inputs(scan: Scan, node: _Node) -> None:
+    """Check the values of one node's combos and files."""
+    inputs = node.inputs
+    for field_name, choice in node.choices:
+        value = getattr(inputs, field_name)
+        if value is None:
             continue
-        offered_by = 0 if kind is dict else choice.offered_by.get(value, 0)
+        try:
+            offered_by = choice.offered_by.get(value, 0)
+        except TypeError:  # a link (a list), or an object where a choice belongs
+            scan.in_order = scan.in_order and type(value) is list
+            continue
         if not offered_by:
             scan.in_order = False
             continue
         scan.fits &= offered_by
-        if choice.is_model and kind is str:
+        if choice.is_model and type(value) is str:
             scan.models.append(value)
             scan.mark += _hash(value)
-    for value in values[len(known.choices) :]:
+    for field_name in node.files:
+        value = getattr(inputs, field_name)
         if type(value) is str and value and value != "none":
             scan.files.append(value)
 
@@ -107,7 +114,12 @@ def _node_type(class_type: str, known: FittingNode) -> type[_Node]:
         [("inputs", inputs)],
         tag_field="class_type",
         tag=class_type,
-        namespace={"known": known, "has_inputs": bool(names)},
+        namespace={
+            "known": known,
+            "has_inputs": bool(names),
+            "choices": tuple(zip(fields, known.choices.values(), strict=False)),
+            "files": tuple(fields[len(known.choices) :]),
+        },
         bases=(_Node,),
         gc=False,
     )
