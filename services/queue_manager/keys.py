@@ -1,7 +1,7 @@
 """Every key in Redis: its name, type, expiry and meaning. Nobody else spells a key.
 
-The scripts build the same names in `lua/include/keys.lua` (a test compares the two): which participant's line a claim
-takes from is known only while the script runs, so keys cannot be handed in from outside.
+The scripts spell the same names (a test compares them with the inventory below): which participant's line a claim takes
+from is known only while the script runs, so keys cannot be handed in from outside.
 """
 
 from dataclasses import dataclass

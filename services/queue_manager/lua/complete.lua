@@ -1,8 +1,10 @@
 #!lua flags=allow-oom
 -- complete: record success, once, for the holder of the lease.
 --
--- ARGV[1..5]  see include/room    ARGV[6]  job id         ARGV[8]  run time, ms, 0 unknown    ARGV[10]  executed, JSON
---                                 ARGV[7]  lease token    ARGV[9]  outputs, JSON              ARGV[11]  cached nodes, JSON
+-- ARGV[1..5]  see include/room    ARGV[6]  job id         ARGV[8]   run time, milliseconds, 0 when not known
+--                                 ARGV[7]  lease token    ARGV[9]   outputs, JSON
+--                                                         ARGV[10]  executed, JSON
+--                                                         ARGV[11]  cached nodes, JSON
 --
 -- Returns  {1, state} recorded now | {0, state} was recorded before | {-1, ""} the token does not lease the job
 -- include jobs

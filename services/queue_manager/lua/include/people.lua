@@ -1,7 +1,8 @@
 -- people: a participant's counters, his line in each pool, and his turn among the others.
 --
--- A line is a sorted set of waiting job ids, scored class * RANK + order. The order is the arrival number, or a negative
--- one for jobs put at the front. A turn is the participant's entry in the pool's `turns`: the lowest score goes next.
+-- A line is a sorted set of waiting job ids, scored class * RANK + order. The order is the arrival number, or a
+-- negative one for jobs put at the front. A turn is the participant's entry in the pool's `turns`: the lowest score
+-- goes next.
 -- include room
 local function read_person(name)
   local v = redis.call('HMGET', 'person:' .. name, 'waiting', 'running', 'served', 'pools', 'classes', 'running_cap',
