@@ -62,6 +62,15 @@ def path_of(*parts: str) -> str:
     return "/" + "/".join(quote(part, safe="/") for part in parts)
 
 
+def _patiently() -> tenacity.Retrying:
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(errors.Unavailable),
+        stop=tenacity.stop_after_delay(REPEAT_SECONDS),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
+        reraise=True,
+    )
+
+
 class ApiClient:
     """One credential's connection to one server. Every method raises an error of `services.domain.errors`."""
 
@@ -111,25 +120,33 @@ class ApiClient:
         request = self._http.build_request(method, path, json=json, content=content, params=params, headers=headers)
         if not (method != "POST" if repeatable is None else repeatable):
             return self._answer(request)
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(errors.Unavailable),
-            stop=tenacity.stop_after_delay(REPEAT_SECONDS),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
-            reraise=True,
-        )(self._answer, request)
+        return _patiently()(self._answer, request)
 
     def upload(self, path: str, source: Path, on_bytes: OnBytes = lambda count: None) -> Any:
-        """PUT the file `source` to `path`, streamed, and return the decoded answer."""
+        """PUT the file `source` to `path`, streamed, and return the decoded answer; repeated as `send` does it.
 
-        def chunks() -> Iterator[bytes]:
-            with source.open("rb") as file:
-                while chunk := file.read(CHUNK_BYTES):
-                    yield chunk
-                    on_bytes(len(chunk))
+        A repetition begins anew, and tells `on_bytes` so by a negative count.
+        """
 
-        size = source.stat().st_size
-        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
-        return self._answer(self._http.build_request("PUT", path, content=chunks(), headers=headers))
+        def put() -> Any:
+            sent = 0
+
+            def chunks() -> Iterator[bytes]:
+                nonlocal sent
+                with source.open("rb") as file:
+                    while chunk := file.read(CHUNK_BYTES):
+                        yield chunk
+                        sent += len(chunk)
+                        on_bytes(len(chunk))
+
+            headers = {"Content-Length": str(source.stat().st_size), "Content-Type": "application/octet-stream"}
+            try:
+                return self._answer(self._http.build_request("PUT", path, content=chunks(), headers=headers))
+            except errors.Unavailable:
+                on_bytes(-sent)
+                raise
+
+        return _patiently()(put)
 
     def download(self, path: str, target: Path, sha256: str, on_bytes: OnBytes = lambda count: None) -> None:
         """Write what is at `path` to `target`, which appears only when it is whole and its hash is right."""

@@ -54,6 +54,9 @@ class Runner:
         self._by_name = {one.part.name: one for one in self._parts}
         self._probes = Probes(settings, folder)
         self._deaths: dict[str, deque[float]] = {part.name: deque(maxlen=MAX_DEATHS) for part in parts}
+        self._unready: dict[str, float] = {}  # name -> when patience ends, on the monotonic clock
+        self._asked: dict[str, float] = {}
+        self._were_ready: set[str] = set()
         self._stop_signals = 0
         self._printer = Printer(sys.stdout, width=max(len(name) for name in (*self._by_name, RUNNER)))
 
@@ -76,16 +79,14 @@ class Runner:
         for process in self._parts:
             if self.stopping:
                 return
-            process.start()
-            self._wait_until_ready(process)
+            self._start_one(process)
+            while process.part.name in self._unready and not self.stopping:
+                self._step(PROBE_SECONDS)
 
     def watch(self) -> None:
         """Return when somebody asked for the end; restarts parts meanwhile. Raises PartFailed."""
         while not self.stopping:
-            self._take_events(None)
-            for process in self._parts:
-                if not process.running and not self.stopping:
-                    self._restart(process)
+            self._step(PROBE_SECONDS if self._unready else None)
 
     def stop(self) -> None:
         """Stop every part, the last one first, and wait for each."""
@@ -117,23 +118,37 @@ class Runner:
         parts = [one for one in seen if one is not None]
         write_running(self._folder, Running(url=self._settings.url, runner=this_process(), parts=parts))
 
-    def _wait_until_ready(self, process: PartProcess) -> None:
-        end = time.monotonic() + self._settings.start_seconds
-        asked = 0.0
-        while not self.stopping:
-            self._take_events(PROBE_SECONDS)
-            if not process.running:
-                raise self._failed(process, f"ended with exit code {process.exit_code} before it was ready")
-            if time.monotonic() < asked + PROBE_SECONDS:
-                continue  # its log lines wake this loop, too
-            asked = time.monotonic()
-            if self._probes.ready(process.part, process.started_ms):
-                self.say(f"ready: {process.part.place}", process.part.name)
+    def _step(self, seconds: float | None) -> None:
+        """Wait up to `seconds` for something to happen, then look after every part that was started."""
+        self._take_events(seconds)
+        for process in self._parts:
+            if self.stopping or not process.started_ms:
                 return
-            if time.monotonic() > end:
-                raise self._failed(process, f"was not ready within {self._settings.start_seconds:.0f} s")
+            if not process.running:
+                self._restart(process)
+            elif process.part.name in self._unready:
+                self._look_whether_ready(process)
+
+    def _start_one(self, process: PartProcess) -> None:
+        process.start()
+        self._unready[process.part.name] = time.monotonic() + self._settings.start_seconds
+
+    def _look_whether_ready(self, process: PartProcess) -> None:
+        name = process.part.name
+        if time.monotonic() < self._asked.get(name, 0.0) + PROBE_SECONDS:
+            return  # its log lines wake this program, too
+        self._asked[name] = time.monotonic()
+        if self._probes.ready(process.part, process.started_ms):
+            del self._unready[name]
+            self._were_ready.add(name)
+            self.say(f"ready: {process.part.place}", name)
+        elif time.monotonic() > self._unready[name]:
+            raise self._failed(process, f"was not ready within {self._settings.start_seconds:.0f} s")
 
     def _restart(self, process: PartProcess) -> None:
+        """Start a dead part again; raises PartFailed for one that never was ready, or dies again and again."""
+        if process.part.name not in self._were_ready:
+            raise self._failed(process, f"ended with exit code {process.exit_code} before it was ready")
         deaths = self._deaths[process.part.name]
         deaths.append(time.monotonic())
         if len(deaths) == MAX_DEATHS and deaths[-1] - deaths[0] < DEATHS_WITHIN_SECONDS:
@@ -141,8 +156,7 @@ class Runner:
         self._show_last_lines(process)
         self.say(f"died with exit code {process.exit_code}; starting it again", process.part.name)
         self._take_events(RESTART_PAUSE_SECONDS)
-        process.start()
-        self._wait_until_ready(process)
+        self._start_one(process)
 
     def _failed(self, process: PartProcess, what: str) -> PartFailed:
         self._show_last_lines(process)
@@ -156,6 +170,8 @@ class Runner:
 
     def _stop_one(self, process: PartProcess) -> None:
         self.say("stopping", process.part.name)
+        while process.running and process.pid is None:
+            self._take_events(1.0)
         process.terminate()
         signals, end = self._stop_signals, time.monotonic() + process.part.stop_seconds
         while process.running:
