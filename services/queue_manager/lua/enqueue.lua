@@ -33,20 +33,22 @@ end
 local cap = person.waiting_cap or room.waiting_cap
 if #new > 0 and person.waiting + #new > cap then return refuse(-1, cap, person.waiting) end
 for _, i in ipairs(new) do
-  if redis.call('EXISTS', 'arrived:' .. ARGV[i + 1]) == 0 then return refuse(-3) end
+  if redis.call('PERSIST', 'arrived:' .. ARGV[i + 1]) == 0 then return refuse(-3) end
 end
 
+-- A job behind others of its owner changes nobody's turn, except where a higher class may go first.
+local turns_stay = room.discipline ~= 'priority'
 local arrival = redis.call('HINCRBY', 'queue', 'arrivals', #new) - #new
 for _, i in ipairs(new) do
   local id, pool, rank, submit = ARGV[i], ARGV[i + 2], tonumber(ARGV[i + 5]), ARGV[i + 8]
   arrival, person.number = arrival + 1, person.number + 1
   redis.call('RENAME', 'arrived:' .. ARGV[i + 1], 'workflow:' .. id)
-  redis.call('PERSIST', 'workflow:' .. id)
   redis.call('HSET', 'job:' .. id, 'participant', person.name, 'number', person.number, 'state', 'queued', 'rank', rank,
     'pool', pool, 'kind', ARGV[i + 3], 'model', ARGV[i + 4], 'arrival', arrival, 'attempt', 0, 'created_at', ARGV[1],
     'spec', ARGV[i + 7])
-  local job = {id = id, pool = pool, rank = rank}
-  add_to_line(person, job, ARGV[i + 6] == '1' and front_order() or arrival)
+  local front = ARGV[i + 6] == '1'
+  turns_stay = turns_stay and not front and waits_in(person, pool)
+  add_to_line(person, {id = id, pool = pool, rank = rank}, front and front_order() or arrival)
   redis.call('ZADD', 'live', arrival, id)
   redis.call('ZADD', 'live:' .. person.name, arrival, id)
   if submit ~= '' then redis.call('SET', 'submit:' .. person.name .. ':' .. submit, id, 'PX', ARGV[7]) end
@@ -57,7 +59,7 @@ end
 if #new > 0 then
   if person.number == #new then redis.call('SADD', 'people', person.name) end
   person.left = false
-  refresh_turns(room, person)
+  if not turns_stay then refresh_turns(room, person) end
   write_person(person)
 end
 return answers

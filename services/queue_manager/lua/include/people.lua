@@ -82,7 +82,13 @@ local function refresh_turns(room, person)
   person.pools = table.concat(left, ' ')
 end
 
+local function waits_in(person, pool)
+  if person.pools == pool then return true end
+  for known in string.gmatch(person.pools, '%S+') do if known == pool then return true end end
+  return false
+end
+
 local function add_pool(person, pool)
-  for known in string.gmatch(person.pools, '%S+') do if known == pool then return end end
+  if waits_in(person, pool) then return end
   person.pools = person.pools == '' and pool or person.pools .. ' ' .. pool
 end
