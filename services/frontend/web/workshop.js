@@ -31,7 +31,7 @@ function estimate(seconds) {
 function describe(jobs) {
   if (jobs.length === 0) return "";
   const { position, eta_seconds, message } = jobs[0];
-  const place = position === null || position === undefined ? "" : position <= 1 ? "Next in the queue" : `Number ${position} in the queue`;
+  const place = position > 1 ? `Number ${position} in the queue` : "";
   const more = jobs.length > 1 ? `${jobs.length} jobs waiting` : "";
   return [place, estimate(eta_seconds), message, more].filter(Boolean).join(" · ");
 }
