@@ -11,7 +11,7 @@ ENSURE := bash services/local/ensure_machine.sh
 VENV   := .venv/bin/python
 LOCKS  := dev queue-manager worker rehearsal frontend auth cli local test bench-peers gpu
 
-.PHONY: help up status down test test-fast lint format bench fairness chaos test-images lock clean redis-server nginx docker-engine
+.PHONY: help up status down test test-fast lint format bench fairness chaos test-images lock clean redis-server nginx chromium docker-engine
 
 help: ## List every verb
 	@echo "The ComfyuME workshop. Verbs:"
@@ -27,7 +27,7 @@ status: .venv/.ready-local ## Say what of the workshop runs, and where
 down: .venv/.ready-local ## Stop the workshop that runs here, in order
 	@$(VENV) -m services.local down
 
-test: lint redis-server nginx ## Check and test everything: lint, fast tests, then slow ones
+test: lint redis-server nginx chromium ## Check and test everything: lint, fast tests, then slow ones
 	@$(VENV) -m pytest -m "not slow and not images"
 	@# A slow test meets real processes on a machine of unknown load: one that fails is run once more, and named.
 	@$(VENV) -m pytest -m "slow and not images" --reruns 1
@@ -72,6 +72,9 @@ clean: ## Remove environments and caches; the workshop's data stay
 
 nginx:
 	@$(ENSURE) package nginx nginx-light "it is the workshop's front door: HTTPS, sign-in, one address for everybody"
+
+chromium:
+	@$(ENSURE) package chromium chromium "the stock page is tested in a real browser"
 
 docker-engine:
 	@$(ENSURE) package dockerd docker.io "the images are built and run on a real Docker engine"

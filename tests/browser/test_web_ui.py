@@ -74,7 +74,7 @@ def test_a_waiting_job_is_shown_with_its_place_and_can_be_cancelled(
     sign_in(waiting, workshop, "carol")
     load_graph(waiting, picture_graph())
     press_run(waiting)
-    expect(waiting.locator("#comfyume-waiting")).to_contain_text("in the queue")
+    expect(waiting.locator("#comfyume-waiting")).to_contain_text("Your job is next")
     keep_screenshot(waiting, "waiting")
     expect(waiting.get_by_test_id("queue-overlay-toggle")).to_contain_text("1 active")
     waiting.evaluate("() => window.app.api.interrupt === undefined || window.app.api.clearItems('queue')")
@@ -111,7 +111,8 @@ def test_a_workflow_is_saved_in_a_folder_opened_again_renamed_and_deleted(page: 
     outcome = page.evaluate(
         """async () => {
           const api = window.app.api, graph = JSON.stringify(window.app.graph.serialize());
-          const saved = await api.storeUserData('workflows/lessons/one.json', graph, { overwrite: false, stringify: false });
+          const options = { overwrite: false, stringify: false };
+          const saved = await api.storeUserData('workflows/lessons/one.json', graph, options);
           const opened = await (await api.getUserData('workflows/lessons/one.json')).json();
           const moved = await api.moveUserData('workflows/lessons/one.json', 'workflows/lessons/two.json');
           const listed = await api.listUserDataFullInfo('workflows');
