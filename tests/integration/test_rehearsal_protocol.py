@@ -92,6 +92,17 @@ async def test_the_same_graph_again_is_cached_and_names_the_earlier_file(client:
     assert of_kind(freed, "execution_cached")[0]["nodes"] == []
 
 
+async def test_what_shows_something_on_the_way_does_so_again_when_it_is_not_needed(client: Client) -> None:
+    region = {"x": 0, "y": 0, "width": 2, "height": 2}
+    graph = picture_graph()
+    graph["2"] = {"class_type": "ImageCropV2", "inputs": {"image": ["1", 0], "crop_region": region}}
+    first = of_kind(await client.run(graph), "executed")
+    again = of_kind(await client.run(graph), "executed")
+    assert [shown["node"] for shown in first] == ["2", "3"]
+    assert [shown["node"] for shown in again] == ["3", "2"]
+    assert again[1]["output"] == first[0]["output"]
+
+
 async def test_a_changed_input_file_is_read_again(client: Client, tmp_path: Path) -> None:
     graph = {
         "1": {"class_type": "LoadImage", "inputs": {"image": "p.png"}},

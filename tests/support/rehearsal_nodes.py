@@ -20,7 +20,7 @@ class Bench:
         self.interrupt = Interrupt()
         self.reports: list[tuple[int, int, Image.Image | None]] = []
         self.texts: list[str] = []
-        self._run = NodeRun(
+        self.node_run = NodeRun(
             node_id="1",
             folders=self.folders,
             pace=Pace(step_seconds, 0.0),
@@ -35,7 +35,7 @@ class Bench:
 
     def run(self, name: str, **inputs: Any) -> NodeResult:
         """Run a node with plain values."""
-        answer = BEHAVIOURS[name].run(self._run, **inputs)
+        answer = BEHAVIOURS[name].run(self.node_run, **inputs)
         return answer if isinstance(answer, NodeResult) else NodeResult(answer)
 
     def out(self, name: str, **inputs: Any) -> Any:

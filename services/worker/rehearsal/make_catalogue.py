@@ -44,22 +44,23 @@ def main(source: Path) -> None:
     """Read the answer of a real ComfyUI and write the catalogue, one node a line."""
     object_info = json.loads(source.read_text(encoding="utf-8"))
     wanted = [name for name in object_info if name in BEHAVIOURS and name not in fault_names.NAMES]
-    lines = [f"{json.dumps(name)}: {json.dumps(_facts(name, object_info[name]))}" for name in wanted]
+    lines = [f"{json.dumps(name)}: {json.dumps(facts(name, object_info[name]))}" for name in wanted]
     (DATA / "catalogue.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
-def _facts(name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    facts: dict[str, Any] = _without_texts(entry)
-    facts["description"] = ""
-    facts["search_aliases"] = []
-    for inputs in facts["input"].values():
+def facts(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """What the catalogue keeps of an entry: no texts, and marks in place of the lists of files."""
+    kept: dict[str, Any] = _without_texts(entry)
+    kept["description"] = ""
+    kept["search_aliases"] = []
+    for inputs in kept["input"].values():
         for key, config in inputs.items():
             if (name, key) in MODEL_LISTS:
                 more = [] if config[0] == "COMBO" else config[0]
                 _set_choices(config, {"$models": MODEL_LISTS[name, key], "more": more})
             if (name, key) in FILE_LISTS:
                 _set_choices(config, {"$files": "input", "types": FILE_LISTS[name, key]})
-    return facts
+    return kept
 
 
 def _set_choices(config: list[Any], choices: dict[str, Any]) -> None:

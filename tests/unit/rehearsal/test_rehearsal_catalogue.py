@@ -10,6 +10,7 @@ from services.worker.rehearsal import fault_names, nodes  # noqa: F401 - fills t
 from services.worker.rehearsal.catalogue import Catalogue
 from services.worker.rehearsal.folders import Folders
 from services.worker.rehearsal.inputs import input_specs, nest
+from services.worker.rehearsal.make_catalogue import facts
 from services.worker.rehearsal.models import ModelFiles
 from services.worker.rehearsal.nodes.registry import BEHAVIOURS
 
@@ -92,3 +93,23 @@ def test_a_list_of_values_grows_with_what_is_given(tmp_path: Path) -> None:
     given = {"values.a": 1, "values.c": 2}
     assert [spec.name for spec in input_specs(info, given)] == ["expression", "values.a", "values.c"]
     assert nest(given, ()) == {"values": {"a": 1, "c": 2}}
+
+
+def test_of_a_real_entry_the_facts_are_kept_and_the_texts_are_not() -> None:
+    entry = {
+        "input": {
+            "required": {
+                "ckpt_name": [["installed.safetensors"], {"tooltip": "a text"}],
+                "steps": ["INT", {"default": 20, "min": 1, "tooltip": "a text"}],
+            }
+        },
+        "output": ["MODEL"],
+        "output_tooltips": ["a text"],
+        "description": "a text",
+        "search_aliases": ["a text"],
+    }
+    kept = facts("CheckpointLoaderSimple", entry)
+    assert "a text" not in json.dumps(kept)
+    assert kept["input"]["required"]["steps"] == ["INT", {"default": 20, "min": 1}]
+    assert kept["input"]["required"]["ckpt_name"][0]["$models"] == "checkpoints"
+    assert kept["output"] == ["MODEL"]

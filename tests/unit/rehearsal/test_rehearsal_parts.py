@@ -12,8 +12,11 @@ from services.worker.rehearsal.cache import CachedResult, ResultCache, signature
 from services.worker.rehearsal.folders import Folders, OutsideFolder
 from services.worker.rehearsal.graph import RunOrder, is_link
 from services.worker.rehearsal.interrupt import Interrupt, InterruptedPrompt
+from services.worker.rehearsal.node_call import call_node, gather_inputs
+from services.worker.rehearsal.nodes.registry import NodeResult
 from services.worker.rehearsal.picture_files import read_picture
 from services.worker.rehearsal.prompt_queue import Graph, PromptQueue, QueueItem
+from tests.support.rehearsal_nodes import Bench
 
 
 def graph_of(**links: list[str]) -> Graph:
@@ -197,3 +200,29 @@ def test_a_file_that_is_no_picture_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "p.png").write_text("no picture")
     with pytest.raises(OSError, match="cannot identify"):
         read_picture(tmp_path / "p.png")
+
+
+INFO: dict[str, Any] = {"input": {"required": {"a": ["INT"], "b": ["INT"]}}, "output_is_list": [False, True]}
+
+
+def test_a_node_runs_once_for_each_item_and_the_shorter_list_repeats_its_last(tmp_path: Path) -> None:
+    def add(run: object, *, a: int, b: int) -> NodeResult:
+        return NodeResult((a + b, [a, b]), {"text": [str(a)]})
+
+    called = call_node(add, Bench(tmp_path).node_run, {"a": [1, 2, 3], "b": [10]}, INFO)
+    assert called.outputs == [[11, 12, 13], [1, 10, 2, 10, 3, 10]]
+    assert called.ui == {"text": ["1", "2", "3"]}
+
+
+def test_a_node_that_takes_lists_runs_once(tmp_path: Path) -> None:
+    def count(run: object, *, a: list[int], b: list[int]) -> tuple[int]:
+        return (len(a) + len(b),)
+
+    info = INFO | {"is_input_list": True, "output_is_list": [False]}
+    assert call_node(count, Bench(tmp_path).node_run, {"a": [1, 2, 3], "b": [10]}, info).outputs == [[4]]
+
+
+def test_inputs_that_the_node_does_not_know_are_left_out() -> None:
+    node = {"class_type": "N", "inputs": {"a": 1, "b": ["x", 0], "unknown": 2}}
+    assert gather_inputs(node, INFO, lambda link: [7, 8]) == {"a": [1], "b": [7, 8]}
+    assert gather_inputs(node, INFO, lambda link: None)["b"] == [None]
