@@ -34,7 +34,8 @@ class Server(uvicorn.Server):
             # What exists now lives as long as the process: walking through it again and again is wasted time.
             gc.collect()
             gc.freeze()
-            log.info("ready", host=self.config.host, port=self.servers[0].sockets[0].getsockname()[1])
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            log.info("ready", host=host, port=port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End in order at the first signal, at once at the second; the orderly end exits with 0, not by the signal."""
@@ -45,6 +46,15 @@ class Server(uvicorn.Server):
         """Let the parked requests go first, then wait for the others."""
         self.config.app.state.stopping.set()  # type: ignore[union-attr]
         await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the socket before anything else, so that a port in use is one sentence; raises OSError."""
+    family, kind, proto, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, proto)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(address)
+    return listening
 
 
 def main() -> int:
@@ -63,11 +73,15 @@ def main() -> int:
         print(error.message, file=sys.stderr)
         return error.exit_code
     configure_logs(settings.log_level)
+    try:
+        listening = listen(settings.host, settings.port)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        print(f"Cannot listen on {where} ({error.strerror}); change QUEUE_PORT or QUEUE_HOST.", file=sys.stderr)
+        return 1
     server = Server(
         uvicorn.Config(
             create_app(settings),
-            host=settings.host,
-            port=settings.port,
             loop="uvloop",
             http="httptools",
             ws=FanOutProtocol,
@@ -80,7 +94,7 @@ def main() -> int:
             timeout_graceful_shutdown=GOODBYE_SECONDS,
         )
     )
-    server.run()
+    server.run(sockets=[listening])
     return 0 if server.started else 1
 
 

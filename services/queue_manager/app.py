@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from services.kit.http_service import RequestContext, install_error_handlers
 from services.queue_manager import openapi
+from services.queue_manager.gate import SignedInOnly
 from services.queue_manager.hot_routes import HOT, HotRoutes
 from services.queue_manager.lifespan import lifespan_of
 from services.queue_manager.routes import ROUTERS
@@ -28,6 +29,7 @@ def create_app(settings: QueueManagerSettings) -> FastAPI:
     )
     app.state.stopping = asyncio.Event()
     install_error_handlers(app)
+    app.add_middleware(SignedInOnly)
     app.add_middleware(RequestContext)
     for hot in HOT.values():
         app.routes.append(Route(hot.path, hot, methods=["POST"], include_in_schema=False))

@@ -143,6 +143,7 @@ async def submit(state: State, scope: Scope, receive: Receive) -> Answer:
     if enqueued.duplicate:
         return Answer(200, msgspec.json.encode(enqueued))
     metrics.SUBMITTED.inc()
+    metrics.WAITING.submitted(enqueued.id)
     return Answer(202, msgspec.json.encode(enqueued))
 
 
@@ -175,6 +176,7 @@ async def lease(state: State, scope: Scope, receive: Receive) -> Answer:
         return Answer(204, b"")
     workers.took(who.name, claimed[0].job_id, model)
     metrics.LEASED.inc()
+    metrics.WAITING.leased(claimed[0].job_id)
     return Answer(200, encode_lease(*claimed), LEASE_MEDIA_TYPE.encode())
 
 

@@ -124,7 +124,11 @@ def ticks(state: State) -> list[Tick]:
             await state["outputs"].remove(participant, job_id)
             await state["archive"].remove(participant, job_id)
 
+    async def give_up_measuring() -> None:
+        metrics.WAITING.forget_older(3600)
+
     return [
+        Tick("measure", 600.0, give_up_measuring),
         Tick("look at viewers", 1.0, state["events"].look_around),
         Tick("archive", 2.0, state["archive"].take_some),
         Tick("forget", 10.0, forget),

@@ -4,6 +4,8 @@ Counters grow in this process as things happen. Gauges about the queue are read 
 that they are right with several processes too.
 """
 
+import time
+
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
 
 from services.queue_manager.repository import QueueOverview
@@ -25,6 +27,36 @@ PARKED = Gauge("comfyume_workers_parked", "Workers of this process that wait for
 PAUSED = Gauge("comfyume_queue_paused", "1 while the queue hands out nothing (paused or draining).")
 
 WORKER_STATES = ("idle", "busy", "draining", "lost")
+
+
+class Stopwatch:
+    """Remembers when the jobs of this process were submitted, to measure how long it took until a worker had them.
+
+    Bounded: jobs beyond the limit are not measured, nor are those that were submitted to another process.
+    """
+
+    def __init__(self, limit: int = 20_000) -> None:
+        self._limit = limit
+        self._since: dict[str, float] = {}
+
+    def submitted(self, job_id: str) -> None:
+        """Begin to measure a job."""
+        if len(self._since) < self._limit:
+            self._since[job_id] = time.monotonic()
+
+    def leased(self, job_id: str) -> None:
+        """A worker has the job; a second attempt is not measured."""
+        since = self._since.pop(job_id, None)
+        if since is not None:
+            LEASE_LATENCY.observe(time.monotonic() - since)
+
+    def forget_older(self, seconds: float) -> None:
+        """Give up on jobs that were cancelled or went to a worker through another process."""
+        oldest = time.monotonic() - seconds
+        self._since = {job_id: since for job_id, since in self._since.items() if since > oldest}
+
+
+WAITING = Stopwatch()
 
 
 def render(overview: QueueOverview, workers: dict[str, int], parked: int) -> bytes:

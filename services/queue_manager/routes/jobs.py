@@ -59,7 +59,10 @@ async def submit_batch(
     if len({job.id for job in batch}) != len(batch):
         raise InvalidInput("Two jobs of the field jobs have the same id; give each its own, or none.")
     enqueued = await jobs.enqueue_batch(batch, now)
-    metrics.SUBMITTED.inc(sum(1 for entry in enqueued if not entry.duplicate))
+    for entry in enqueued:
+        if not entry.duplicate:
+            metrics.SUBMITTED.inc()
+            metrics.WAITING.submitted(entry.id)
     return EnqueuedBatch(
         jobs=[EnqueuedView(id=e.id, number=e.number, state=e.state, duplicate=e.duplicate) for e in enqueued]
     )

@@ -189,17 +189,31 @@ def test_a_token_that_nobody_was_given_is_refused_everywhere(queue: QueueProcess
                 assert answer.headers.get("www-authenticate") == "Bearer"
 
 
-JOB_ROUTES = [address for address in ALLOWED if "/jobs/{job_id}" in address[1]]
+def test_for_an_unknown_sender_there_is_nothing_to_find_out(queue: QueueProcess) -> None:
+    with queue.client() as client:
+        for method, path, body in (
+            ("GET", "/api/nothing", b""),
+            ("PUT", "/api/jobs", b""),
+            ("PUT", "/api/queue/caps", b"not json"),
+            ("PUT", "/api/queue/caps", b"[" * 100_000),
+            ("POST", "/api/jobs", b"not json"),
+            ("GET", "/api/jobs?limit=wrong", b""),
+        ):
+            answer = client.request(method, path, content=body, headers={"content-type": "application/json"})
+            assert (answer.status_code, answer.json()["error"]) == (401, "not_signed_in"), path
+
+
+JOB_ROUTES = [
+    address
+    for address, allowed in ALLOWED.items()
+    if "/jobs/{job_id}" in address[1] and allowed is not None and Role.PARTICIPANT in allowed
+]
 
 
 @pytest.mark.parametrize("address", JOB_ROUTES, ids=" ".join)
 def test_a_foreign_job_and_an_unknown_job_are_the_same_404(
     queue: QueueProcess, alice: Person, bob: Person, address: Address
 ) -> None:
-    allowed = ALLOWED[address]
-    assert allowed is not None
-    if Role.PARTICIPANT not in allowed:
-        pytest.skip("not a participant's route")
     bobs = bob.submit()
     path = address_of(address[1])
     foreign = alice.http.request(address[0], path.replace(JOB, bobs), json=BODIES.get(address))
