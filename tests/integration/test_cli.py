@@ -62,7 +62,7 @@ def comfyume(
     (folder / "credentials.json").write_text(json.dumps(people), encoding="utf-8")
     (folder / "running.json").write_text(json.dumps({"url": manager.url}), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    for name in ("COMFYUME_URL", "COMFYUME_TOKEN", "COMFYUME_WORKSHOP"):
+    for name in ("COMFYUME_URL", "COMFYUME_TOKEN", "COMFYUME_WORKSHOP", "FORCE_COLOR", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     with manager.client("alice") as alice, manager.client("bob") as bob:
         for client in (alice, bob):

@@ -31,11 +31,15 @@ class LocalWorkshop:
             **{
                 name: value
                 for name, value in os.environ.items()
-                if not name.startswith(("WORKSHOP_", "COMFY", "QUEUE_"))
+                if not name.startswith(("WORKSHOP_", "COMFY", "QUEUE_", "WORKER_", "FORCE_COLOR"))
             },
             "WORKSHOP_FOLDER": str(self.folder),
             "WORKSHOP_QUEUE_PORT": str(free_port()),
             "WORKSHOP_REDIS_PORT": str(free_port()),
+            "WORKSHOP_DOOR_PORT": str(free_port()),
+            "WORKSHOP_DOOR_HTTP_PORT": str(free_port()),
+            "WORKSHOP_AUTH_PORT": str(free_port()),
+            "WORKSHOP_WEB_UI_PORT": str(free_port()),
             "COMFYUME_WORKSHOP": str(self.folder),
             **variables,
         }
