@@ -6,7 +6,8 @@ jobs go to which profile is pooling's business.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +30,8 @@ ABSENT_MS = 24 * 3600 * 1000
 
 MAX_CATALOGUE_BYTES = 64 << 20
 """Largest `/object_info` taken in; a stock ComfyUI 0.33.0 has 1.6 MB."""
+
+_SETTLED_SECONDS = 3600
 
 
 class WorkerEntry(msgspec.Struct, frozen=True):
@@ -131,6 +134,14 @@ class CatalogueStore:
         if old or worker not in before or before[worker].profile != entry.profile:
             await self._redis.execute("INCR", keys.CATALOGUE_VERSION)
         await self.refresh()
+        kept = {other.normal for name, other in before.items() if name not in old} | {entry.normal}
+        await asyncio.to_thread(self._remove_all_but, kept)
+
+    def _remove_all_but(self, kept: Set[str]) -> None:
+        """Remove catalogues that nobody offers any more; not those that another process may just be taking in."""
+        for path in self._folder.glob("*.json"):
+            if path.stem not in kept and path.stat().st_mtime < time.time() - _SETTLED_SECONDS:
+                path.unlink(missing_ok=True)
 
     def _path(self, normal: str) -> Path:
         return self._folder / f"{normal}.json"

@@ -196,14 +196,14 @@ class EventHub:
         events = await self._since(streams, after)
         if gap or len(events) > MAX_REPLAYED:
             watch.viewer.deliver(missed_event(after))
-        for event in events[-MAX_REPLAYED:]:
+        for event in events[-MAX_REPLAYED:]:  # one more than that tells that there were too many
             await watch.viewer.drained()
             watch.viewer.deliver(event)
         for event in events:
             watch.replayed[event.stream] = event.id
 
     async def _since(self, streams: Sequence[str], after: EventId) -> list[Event]:
-        """Collect the events behind `after` in the order of their ids.
+        """Collect the events behind `after` in the order of their ids; if there are too many, the newest of them.
 
         The id names an entry of one stream. In the others its whole millisecond counts as not seen yet.
         """
@@ -220,5 +220,11 @@ class EventHub:
                 if len(page) < HISTORY_PAGE:
                     break
                 start = (page[-1].id[0], page[-1].id[1] + 1)
-        events.sort(key=lambda event: (event.id, event.stream))
-        return events
+                if len(events) > 2 * MAX_REPLAYED:
+                    events = _newest(events)
+        return _newest(events)
+
+
+def _newest(events: list[Event]) -> list[Event]:
+    """Sort by id and keep one more than may be replayed."""
+    return sorted(events, key=lambda event: (event.id, event.stream))[-MAX_REPLAYED - 1 :]

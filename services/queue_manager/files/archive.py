@@ -18,6 +18,8 @@ from services.queue_manager.repository import JobRepository
 log = get_logger(__name__)
 
 _PAGE = 50
+_PAGES = 20
+"""Pages that one call moves at most, so that it comes to an end while jobs keep ending."""
 
 
 class _Bodies(msgspec.Struct):
@@ -36,11 +38,15 @@ class Archive:
         self._folder = data / "archive"
 
     async def take_some(self) -> int:
-        """Move the bodies of some ended jobs from Redis to disk; answers how many. Call it every few seconds."""
-        waiting = await self._jobs.unarchived(_PAGE)
-        for participant, job_id in waiting:
-            await self._take(participant, job_id)
-        return len(waiting)
+        """Move bodies of ended jobs from Redis to disk; answers how many. Call it every few seconds."""
+        taken = 0
+        for _ in range(_PAGES):
+            waiting = await self._jobs.unarchived(_PAGE)
+            await asyncio.gather(*(self._take(participant, job_id) for participant, job_id in waiting))
+            taken += len(waiting)
+            if len(waiting) < _PAGE:
+                break
+        return taken
 
     async def workflow(self, participant: str, job_id: str) -> bytes | None:
         """Return the raw `{"workflow", "extra_data"}` of an ended job; None if there is none (any more)."""

@@ -6,10 +6,12 @@ outputs.py.
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import secrets
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -25,7 +27,9 @@ RESERVE = 256 << 20
 """Bytes that stay free on the disk, so that records, archives and Redis beside us can still be written."""
 
 TEMPORARY = ".part-"
-"""Beginning of every temporary name; such files are swept away at the next start."""
+"""Beginning of every temporary name."""
+
+_ABANDONED_SECONDS = 3600
 
 _LOOK_AGAIN = 64 << 20
 
@@ -149,6 +153,9 @@ def too_large(limit: int) -> PayloadTooLarge:
 
 
 def sweep_temporary(folder: Path) -> None:
-    """Remove what an earlier process left half-written, in all folders below. Blocks."""
-    for path in folder.rglob(f"{TEMPORARY}*"):
-        path.unlink(missing_ok=True)
+    """Remove what an earlier process left half-written; what is still being written is younger. Blocks."""
+    oldest = time.time() - _ABANDONED_SECONDS
+    for path in folder.glob(f"{TEMPORARY}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()

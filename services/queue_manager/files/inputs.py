@@ -12,15 +12,18 @@ from pathlib import Path
 
 import msgspec
 
-from services.domain.errors import NotFound
+from services.domain.errors import LimitReached, NotFound
 from services.domain.job import InputFile
 from services.kit.redis_connection import RedisConnection
 from services.queue_manager import keys
-from services.queue_manager.files.disk import keep, receive
+from services.queue_manager.files.disk import keep, receive, sweep_temporary
 from services.queue_manager.files.paths import inside
 from services.queue_manager.repository import JobRepository
 
+_INCOMING = ".incoming"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+MAX_NAMES = 10_000
+"""Input files that one owner may have; their names are held in Redis."""
 _UNNAMED_SECONDS = 3600
 """A content without a name stays at least this long, because a submit may just be looking at it."""
 
@@ -35,8 +38,13 @@ class InputFiles:
         self._max_bytes = max_bytes
 
     async def put(self, owner: str, name: str, parts: AsyncIterator[bytes], announced: int = 0) -> InputFile:
-        """Take a file in under a checked name. Raises PayloadTooLarge, StorageFull; leaves nothing behind then."""
-        received = await receive(parts, self._folder / ".incoming", limit=self._max_bytes, announced=announced)
+        """Take a file in under a checked name.
+
+        Raises PayloadTooLarge, StorageFull, LimitReached (too many names); leaves nothing behind then.
+        """
+        if await self._redis.execute("HLEN", keys.inputs(owner)) >= MAX_NAMES:
+            raise LimitReached(f"You have {MAX_NAMES} input files, which is the most; delete some, then upload again.")
+        received = await receive(parts, self._folder / _INCOMING, limit=self._max_bytes, announced=announced)
         await asyncio.to_thread(keep, received, self._folder / owner / received.sha256)
         file = InputFile(name=name, sha256=received.sha256, size=received.size)
         entry = msgspec.json.encode([file.sha256, file.size])
@@ -88,7 +96,8 @@ class InputFiles:
             (self._folder / owner / sha256).unlink(missing_ok=True)
 
     async def sweep(self) -> None:
-        """Remove contents without a name of owners who have no unfinished job."""
+        """Remove half-written uploads, and contents without a name of owners who have no unfinished job."""
+        await asyncio.to_thread(sweep_temporary, self._folder / _INCOMING)
         for folder in await asyncio.to_thread(_folders, self._folder):
             counts = await self._jobs.participant_counts(folder.name, time.time_ns() // 1_000_000)
             if not counts.waiting and not counts.running:
@@ -102,7 +111,9 @@ def _file(name: str, entry: bytes) -> InputFile:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if path.is_dir() and path.name != _INCOMING]
 
 
 def _remove_unnamed(folder: Path, named: set[str]) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,7 @@ from pathlib import Path
 from services.domain.errors import InvalidInput, NotFound
 from services.domain.job import Job, JobState, OutputFile
 from services.kit.logs import get_logger
-from services.queue_manager.files.disk import keep, receive, sync_folder
+from services.queue_manager.files.disk import keep, receive, sweep_temporary, sync_folder
 from services.queue_manager.files.paths import checked_name, inside
 from services.queue_manager.repository import JobRepository
 
@@ -118,12 +118,16 @@ class OutputFiles:
 
         May be repeated and may run twice at once. Call it after each report that ended a job.
         """
+        # Listed first: an attempt that begins after the record was read (the job was requeued) is not touched.
+        attempts = await asyncio.to_thread(_subfolders, self._staging / job_id)
+        if not attempts:
+            return
         job = await self._jobs.job(job_id)
         if job is not None and not job.state.is_final:
             return
         if job is not None and job.state is JobState.SUCCEEDED and job.outputs:
             await asyncio.to_thread(self._publish, job)
-        await asyncio.to_thread(shutil.rmtree, self._staging / job_id, ignore_errors=True)
+        await asyncio.to_thread(_remove_attempts, self._staging / job_id, attempts)
 
     async def find(self, job: Job, type_: str, path: str) -> tuple[OutputFile, Path]:
         """Return one output of a job and where it lies; `path` is subfolder/filename. Raises NotFound.
@@ -145,6 +149,7 @@ class OutputFiles:
 
     async def heal(self) -> None:
         """Finish what an earlier process began: publish what is on record, remove what belongs to nobody."""
+        await asyncio.to_thread(sweep_temporary, self._incoming)
         for folder in await asyncio.to_thread(_subfolders, self._staging):
             job = await self._jobs.job(folder.name)
             if job is None or job.state.is_final:
@@ -209,6 +214,13 @@ def _manifest(attempt: Path) -> list[OutputFile]:
                 file = OutputFile.model_validate_json(line)
                 files[file.type, file.subfolder, file.filename] = file
     return list(files.values())
+
+
+def _remove_attempts(folder: Path, attempts: Sequence[Path]) -> None:
+    for attempt in attempts:
+        shutil.rmtree(attempt, ignore_errors=True)
+    with contextlib.suppress(OSError):  # not there, or there is a newer attempt in it
+        folder.rmdir()
 
 
 def _subfolders(folder: Path) -> list[Path]:
