@@ -15,6 +15,7 @@ from services.domain.errors import NotSignedIn, WorkshopError
 from services.kit.logs import get_logger
 from services.worker.artifacts.inputs import InputCache
 from services.worker.comfyui.backend import Engine, EngineNotReady, make_engine
+from services.worker.comfyui.execution import clear_leftovers
 from services.worker.comfyui.outcome import Cure
 from services.worker.health import HealthServer, Metrics
 from services.worker.job_run import Ended, JobRun, Workplace
@@ -29,6 +30,7 @@ _T = TypeVar("_T")
 _LEASE_WAIT = 20.0
 """Seconds that a request for a job stays parked at the queue manager."""
 _REFUSED_PAUSE = 5.0
+_AWAY_PAUSE = 1.0
 _GOODBYE_SECONDS = 5.0
 _LAST_LEASE_SECONDS = 1.0
 """How long a draining worker still waits for the answer to its parked request: it may hold a job already."""
@@ -118,6 +120,7 @@ class Agent:
         except httpx.HTTPError as error:
             _log.warning("engine does not answer", error=repr(error))
             self._engine_sure = False
+            await self._pause(_AWAY_PAUSE)
 
     # Engine and registration --------------------------------------------------------------------------------
 
@@ -131,6 +134,9 @@ class Agent:
         ):
             with attempt:
                 await self._engine.ensure_ready()
+        while not await clear_leftovers(self._engine, self._place.client_prefix):
+            _log.warning("engine still runs a job of this worker's earlier life; waiting for it to end")
+            await asyncio.sleep(_REFUSED_PAUSE)
         self._engine_sure = True
         self._read_at = None  # nodes and models may have changed with the process
         self._place.loaded_model = ""
@@ -234,7 +240,7 @@ class Agent:
                 self._engine_sure = False
             return
         self.metrics.restarts.inc()
-        self._engine_sure = self._place.engine_idle = False
+        self._engine_sure = False
         await self._engine.restart()
 
     # Patience and the end -----------------------------------------------------------------------------------

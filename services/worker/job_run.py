@@ -28,7 +28,7 @@ from services.worker.artifacts.inputs import InputCache, InputUnusable, place_in
 from services.worker.artifacts.outputs import EngineBroke, OutputDamaged, OutputMissing
 from services.worker.comfyui.backend import Engine, EngineNotReady, remove_tree
 from services.worker.comfyui.client import FileName
-from services.worker.comfyui.execution import Execution, clear_leftovers
+from services.worker.comfyui.execution import Execution, clear_leftovers, stop_prompt
 from services.worker.comfyui.outcome import Cure, Failed, Outcome, Stopped, Succeeded, failure
 from services.worker.heartbeat import Heartbeat
 from services.worker.memory_guard import MemoryGuard
@@ -49,8 +49,6 @@ class Workplace:
     kinds: dict[str, NodeKind]
     loaded_model: str = ""
     """Signature of the models that the last job left in the GPU."""
-    engine_idle: bool = False
-    """Whether ComfyUI is known to be without prompts of an earlier life of this worker."""
 
     @property
     def client_prefix(self) -> str:
@@ -104,11 +102,16 @@ class JobRun:
             async with Heartbeat(queue, lease, on_stop=self.stop, on_lost=lost), Relay(queue, lease, lost) as relay:
                 outcome = await self._carry_out(relay)
                 how = await self._report(outcome, relay)
+            stopped = not isinstance(outcome, Stopped) or outcome.verified or await self._stop_for_good()
         finally:
             await asyncio.to_thread(self._tidy)
         seconds = time.monotonic() - self._started
         self._log.info("job ended", how=how, seconds=round(seconds, 3))
-        return Ended(how, _cure(outcome), seconds)
+        return Ended(how, _cure(outcome) if stopped else Cure.RESTART, seconds)
+
+    async def _stop_for_good(self) -> bool:
+        """Wait, with the job reported already, until ComfyUI is without it; False when it has to be restarted."""
+        return await stop_prompt(self._place.engine, self._lease.job_id)
 
     async def _carry_out(self, relay: Relay) -> Outcome:
         self._work = asyncio.create_task(self._run_in_engine(relay))
@@ -178,10 +181,9 @@ class JobRun:
         place, lease = self._place, self._lease
         if place.engine.exited is not None and place.engine.exited.done():  # between the lease and now
             await place.engine.ensure_ready()
-        if lease.attempt > 1 or not place.engine_idle:
-            place.engine_idle = await clear_leftovers(place.engine, lease.job_id, place.client_prefix)
-            if not place.engine_idle:
-                return failure("engine_busy", "ComfyUI still runs an earlier job.", retryable=True, cure=Cure.RESTART)
+        if lease.attempt > 1 and not await clear_leftovers(place.engine, place.client_prefix, lease.job_id):
+            return failure("engine_busy", "ComfyUI still runs an earlier job.", retryable=True, cure=Cure.RESTART)
+        await place.engine.client.forget(lease.job_id)  # a preempted job comes again with the same id
         if model_signature(graph.models) != place.loaded_model and (refused := await place.guard.refuse(graph.models)):
             return refused
         for file in lease.inputs:
@@ -234,9 +236,4 @@ class JobRun:
 
 
 def _cure(outcome: Outcome) -> Cure:
-    match outcome:
-        case Failed():
-            return outcome.cure
-        case Stopped(verified=False):
-            return Cure.RESTART
-    return Cure.NONE
+    return outcome.cure if isinstance(outcome, Failed) else Cure.NONE

@@ -67,7 +67,7 @@ class WorkerSettings(BaseSettings):
         default=30, gt=0, description="how long a ComfyUI may stay unreachable before its job is given up"
     )
     interrupt_seconds: float = Field(
-        default=20, gt=0, description="how long an interrupted job may take to stop before ComfyUI is restarted"
+        default=60, gt=0, description="how long an interrupted job may take to stop before ComfyUI is restarted"
     )
     drain_seconds: float = Field(
         default=600, ge=0, description="how long a draining worker lets its job run before giving it back"

@@ -28,6 +28,8 @@ _QUIET_SECONDS = 5.0
 _HISTORY_SECONDS = 10.0
 """How long the history entry may come after the message that announces the end."""
 _LAST_MESSAGE_SECONDS = 1.0
+_STOP_SECONDS = 2.0
+"""How long a stop waits for ComfyUI before it is reported as not verified yet."""
 _INTERRUPT_PAUSE = 0.2
 
 
@@ -239,19 +241,21 @@ class Execution:
 
     async def _end_hung(self) -> Outcome:
         _log.warning("job gives no sign of life, it is interrupted", job=self._id)
-        stopped = await self._stop("hung")
+        verified = await stop_prompt(self._engine, self._id, pause=self._relay_for)
+        self._relay_the_rest()
         seconds = self._engine.settings.hang_seconds
         return failure(
             "hung",
             f"ComfyUI gave no sign of progress for {seconds:g} s; the run was interrupted.",
             retryable=True,
-            cure=Cure.NONE if stopped.verified else Cure.RESTART,
+            cure=Cure.NONE if verified else Cure.RESTART,
         )
 
     # Stopping -----------------------------------------------------------------------------------------------
 
     async def _stop(self, reason: str) -> Stopped:
-        verified = await stop_prompt(self._engine, self._id, self._relay_for)
+        """Interrupt and look for a short while; whoever asked is not kept waiting for a node that is slow to yield."""
+        verified = await stop_prompt(self._engine, self._id, limit=_STOP_SECONDS, pause=self._relay_for)
         self._relay_the_rest()
         return Stopped(reason, verified)
 
@@ -261,12 +265,16 @@ class Execution:
             self._relay(item)
 
 
-async def stop_prompt(engine: Engine, prompt_id: str, pause: Callable[[float], Any] = asyncio.sleep) -> bool:
-    """Interrupt one prompt and look until ComfyUI is without it; False when it still runs after the set time.
+async def stop_prompt(
+    engine: Engine, prompt_id: str, *, limit: float | None = None, pause: Callable[[float], Any] = asyncio.sleep
+) -> bool:
+    """Interrupt one prompt and look until ComfyUI is without it; False when it still runs after `limit` seconds.
+
+    Without `limit` the setting's `interrupt_seconds` hold.
 
     The interrupt is repeated, because ComfyUI clears a pending one when it begins a prompt.
     """
-    deadline = time.monotonic() + engine.settings.interrupt_seconds
+    deadline = time.monotonic() + (engine.settings.interrupt_seconds if limit is None else limit)
     while True:
         try:
             await engine.client.interrupt(prompt_id)
@@ -280,16 +288,16 @@ async def stop_prompt(engine: Engine, prompt_id: str, pause: Callable[[float], A
         await pause(_INTERRUPT_PAUSE)
 
 
-async def clear_leftovers(engine: Engine, prompt_id: str, client_prefix: str) -> bool:
-    """Stop what an earlier life of this worker left in ComfyUI; False when something could not be stopped.
+async def clear_leftovers(engine: Engine, client_prefix: str, prompt_id: str = "") -> bool:
+    """Stop what an earlier life of this worker, or an earlier attempt at this prompt, left in ComfyUI.
 
+    False when something could not be stopped.
     Raises httpx.HTTPError when ComfyUI does not answer.
     """
     snapshot = await engine.client.queue()
     left = {**snapshot.pending, **snapshot.running}
     stale = [one for one, client in left.items() if one == prompt_id or client.startswith(client_prefix)]
     stopped = [await stop_prompt(engine, one) for one in stale]
-    await engine.client.forget(prompt_id)
     return all(stopped)
 
 

@@ -260,11 +260,9 @@ async def test_prompts_of_an_earlier_life_are_stopped_and_those_of_others_are_no
     async with bench(tmp_path) as on:
         stub = on.stub
         stub.pending = {"stale": "comfyume-gpu-1-old", "foreign": "comfyume-gpu-10-x", JOB: "whoever"}
-        stub.history[JOB] = {"status": {"status_str": "success"}}
-        assert await clear_leftovers(on.engine, JOB, "comfyume-gpu-1-")
+        assert await clear_leftovers(on.engine, "comfyume-gpu-1-", JOB)
         assert set(stub.called("interrupt")) == {"stale", JOB}
         assert stub.pending == {"foreign": "comfyume-gpu-10-x"}
-        assert JOB not in stub.history
 
 
 @pytest.mark.parametrize("version", ["0.27.9", "0.3.64", "", "unknown"])
@@ -287,3 +285,9 @@ async def test_an_address_without_comfyui_is_not_ready(tmp_path: Path) -> None:
     with pytest.raises(EngineNotReady, match="WORKER_COMFYUI_URL"):
         await engine.ensure_ready()
     await engine.stop()
+
+
+async def test_a_prompt_of_an_earlier_life_that_cannot_be_stopped_is_told(tmp_path: Path) -> None:
+    async with bench(tmp_path, interrupt_seconds=0.3) as on:
+        on.stub.running["stale"] = Run(on.stub, "stale", {}, "comfyume-gpu-1-old")
+        assert not await clear_leftovers(on.engine, "comfyume-gpu-1-")
