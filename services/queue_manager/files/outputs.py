@@ -125,8 +125,10 @@ class OutputFiles:
         job = await self._jobs.job(job_id)
         if job is not None and not job.state.is_final:
             return
-        if job is not None and job.state is JobState.SUCCEEDED and job.outputs:
-            await asyncio.to_thread(self._publish, job)
+        succeeded = job is not None and job.state is JobState.SUCCEEDED and job.outputs
+        if job is not None and succeeded and not await asyncio.to_thread(self._publish, job):
+            log.error("the files of a job that succeeded are missing", job=job_id)
+            return
         await asyncio.to_thread(_remove_attempts, self._staging / job_id, attempts)
 
     async def find(self, job: Job, type_: str, path: str) -> tuple[OutputFile, Path]:
@@ -173,19 +175,19 @@ class OutputFiles:
         newest = max(attempts, key=lambda folder: folder.stat().st_mtime_ns)
         return newest, _manifest(newest)
 
-    def _publish(self, job: Job) -> None:
+    def _publish(self, job: Job) -> bool:
+        """Rename the set that the record speaks of, unless that was done; answers whether it is in its place."""
         target = self._outputs / job.participant / job.id
         recorded = {(file.type, file.subfolder, file.filename, file.sha256) for file in job.outputs}
         for attempt in _subfolders(self._staging / job.id):
             staged = {(file.type, file.subfolder, file.filename, file.sha256) for file in _manifest(attempt)}
-            if staged != recorded or target.exists():
+            if target.exists() or not recorded <= staged:  # more may have come after the record was made
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(OSError):  # somebody else was faster
                 (attempt / _FILES).rename(target)
                 sync_folder(target.parent)
-        if not target.exists():
-            log.error("the files of a job that succeeded are missing", job=job.id)
+        return target.exists()
 
 
 def _named(files: list[OutputFile], type_: str, path: str) -> OutputFile | None:

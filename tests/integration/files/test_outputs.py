@@ -210,7 +210,8 @@ def _back_to_staging(workbench: Workbench, person: Person, job_id: str) -> None:
     winner.mkdir(parents=True)
     (workbench.data / "outputs" / person.name / job_id).rename(winner / "files")
     del file["url"]
-    (winner / "manifest.jsonl").write_text(json.dumps(file) + "\n")
+    late = {**file, "filename": "uploaded after the record was made.png"}
+    (winner / "manifest.jsonl").write_text(json.dumps(file) + "\n" + json.dumps(late) + "\n" + '{"cut sho')
     loser = workbench.data / "staging" / job_id / "loser" / "files" / "output"
     loser.mkdir(parents=True)
     (loser / "a.png").write_bytes(b"of another attempt")
