@@ -22,7 +22,7 @@ from services.kit.http_service import new_request_id, record, render_error
 from services.kit.strict_json import MAX_JSON_BYTES, decode_json, too_large
 from services.queue_manager import metrics
 from services.queue_manager.dependencies import State, check_role
-from services.queue_manager.intake import decode_envelope, idempotency_key, new_job
+from services.queue_manager.intake import idempotency_key, read_job
 from services.queue_manager.leasing import LEASE_MEDIA_TYPE, encode_lease
 from services.queue_manager.relaying import decode_messages
 
@@ -138,7 +138,7 @@ async def submit(state: State, scope: Scope, receive: Receive) -> Answer:
     who = check_role(state["credentials"].identify_header(head.authorization), _SUBMITTERS)
     body = await read_all(receive, head.length, state["settings"].max_workflow_bytes)
     key = idempotency_key(head.idempotency_key)
-    job = await new_job(state["parity"], who, decode_envelope(body), key)
+    job = await read_job(state["parity"], who, body, key)
     enqueued = await state["jobs"].enqueue(job, now_ms())
     if enqueued.duplicate:
         return Answer(200, msgspec.json.encode(enqueued))

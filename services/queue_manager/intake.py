@@ -4,6 +4,7 @@ The envelope is decoded, the workflow and extra_data inside it are cut out as th
 Whether the graph can run is parity's to say; who may submit is the route's.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Sequence
@@ -60,11 +61,40 @@ _envelope = msgspec.json.Decoder(Envelope)
 _batch = msgspec.json.Decoder(Batch)
 _QUOTED_FIELDS = tuple(f'"{name}"'.encode() for name in Envelope.__struct_fields__)
 
+_TAIL = 1000
+"""Where the workflow stands first, it is expected to end within this many bytes of the end."""
+_BEGINNING = re.compile(rb'\s*\{\s*"workflow"\s*:\s*(?=\{)')
+_END = re.compile(rb"\}(?=\s*(?:\}\s*\Z|,\s*(?:" + b"|".join(_QUOTED_FIELDS) + rb")\s*:))")
+
 
 def decode_envelope(body: bytes) -> Envelope:
     """Read the body of a submit; raises InvalidInput with one sentence that names the field at fault."""
     envelope = _decode(_envelope, body)
     _refuse_duplicate_keys(body, envelope)
+    return envelope
+
+
+def guess_envelope(body: bytes) -> Envelope | None:
+    """Cut an envelope of the usual layout (workflow first, little behind it) without reading the workflow; or None.
+
+    It saves a fifth of a submit's CPU, and it is right if and only if the workflow that it cut out is whole JSON: what
+    is left was read with a number in that place. Whether it is whole is found out when the graph is scanned.
+    """
+    beginning = _BEGINNING.match(body)
+    if beginning is None or not body.isascii():
+        return None
+    start = beginning.end()
+    end = _END.search(body, max(start, len(body) - _TAIL))
+    if end is None:
+        return None
+    rest = body[:start] + b"0" + body[end.end() :]
+    if b"\\" in rest or any(rest.count(name) > 1 for name in _QUOTED_FIELDS):
+        return None
+    try:
+        envelope = _envelope.decode(rest)
+    except msgspec.DecodeError:
+        return None
+    envelope.workflow = msgspec.Raw(body[start : end.end()])
     return envelope
 
 
@@ -137,6 +167,15 @@ def idempotency_key(header: bytes | None) -> str:
     if not _KEY.fullmatch(text):
         raise InvalidInput(f"The header Idempotency-Key must be 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters.")
     return text
+
+
+async def read_job(parity: Parity, who: Identity, body: bytes, key: str = "") -> NewJob:
+    """Read the body of a submit and make the record of it; raises like `decode_envelope` and `new_job`."""
+    guess = guess_envelope(body)
+    if guess is not None:
+        with contextlib.suppress(InvalidInput):  # a wrong guess, or a field to be refused in the exact words
+            return await new_job(parity, who, guess, key)
+    return await new_job(parity, who, decode_envelope(body), key)
 
 
 async def new_job(parity: Parity, who: Identity, envelope: Envelope, key: str = "") -> NewJob:
