@@ -5,6 +5,7 @@ Knows the error classes of the domain and nothing else of the business. Routes r
 renders.
 """
 
+import errno
 import json
 import re
 import secrets
@@ -89,6 +90,8 @@ def as_workshop_error(error: Exception) -> WorkshopError | None:
         return error
     if isinstance(error, RedisConnectionError | RedisTimeoutError):
         return Unavailable("The queue's store does not answer at the moment; send the same request again.")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull("The disk has no room left; delete jobs or input files, or tell the operator.")
     if isinstance(error, RedisError):
         text = str(error)
         if "OOM" in text or "maxmemory" in text or "MISCONF" in text:

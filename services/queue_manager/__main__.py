@@ -20,6 +20,10 @@ GOODBYE_SECONDS = 10
 
 MAX_MESSAGE_FROM_VIEWER = 65536
 """Bytes; viewers have nothing to say, and what they say is not listened to."""
+KEEP_ALIVE_SECONDS = 75
+"""Longer than nginx (60 s) and our clients keep an idle connection: who opens it closes it, so no request meets a
+closing one.
+"""
 
 log = get_logger("services.queue_manager")
 
@@ -91,6 +95,7 @@ def main() -> int:
             server_header=False,
             date_header=False,
             proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GOODBYE_SECONDS,
         )
     )

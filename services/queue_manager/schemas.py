@@ -118,17 +118,12 @@ class DrainingBody(Body):
 
 
 class Caps(Body):
-    """Caps that hold for everybody without caps of his own."""
+    """Caps to set; one that is left out stays as it is."""
 
-    waiting: int = Field(ge=0, le=MAX_CAP, description="waiting jobs a participant may have")
-    running: int = Field(ge=1, le=MAX_CAP, description="running jobs a participant may have while others wait")
-
-
-class OwnCaps(Body):
-    """Caps of one participant; a cap that is left out stays as it is."""
-
-    waiting: int | None = Field(default=None, ge=0, le=MAX_CAP)
-    running: int | None = Field(default=None, ge=1, le=MAX_CAP)
+    waiting: int | None = Field(default=None, ge=0, le=MAX_CAP, description="waiting jobs a participant may have")
+    running: int | None = Field(
+        default=None, ge=1, le=MAX_CAP, description="running jobs a participant may have while others wait"
+    )
 
 
 class CapsView(BaseModel):

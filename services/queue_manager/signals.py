@@ -25,7 +25,7 @@ log = get_logger(__name__)
 
 RETRY_SECONDS = 0.25
 """Between two attempts to get the line back."""
-ACKNOWLEDGE_SECONDS = 5.0
+ACKNOWLEDGE_SECONDS = 10.0
 """How long a change of a credential waits for the other processes; one that hangs longer is not waited for."""
 
 

@@ -101,14 +101,12 @@ async def cancel_own(body: CancelMany, who: AsSubmitter, jobs: Jobs, now: Now) -
     """Cancel all one's own jobs in these states; without a body's `states`, the waiting ones."""
     states = [JobState(state) for state in dict.fromkeys(body.states)]
     done: list[str] = []
-    while True:
-        page, following = await jobs.jobs_of(who.name, states, MAX_PAGE, "")
-        fresh = [job for job in page if job.id not in done]
-        for job in fresh:
+    cursor: str | None = ""
+    while cursor is not None:
+        page, cursor = await jobs.jobs_of(who.name, states, MAX_PAGE, cursor)
+        for job in page:
             await jobs.cancel(job.id, now)
             done.append(job.id)
-        if not fresh or following is None:
-            break
     return Cancelled(cancelled=done)
 
 

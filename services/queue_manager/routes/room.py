@@ -14,7 +14,6 @@ from services.queue_manager.schemas import (
     CapsView,
     DisciplineBody,
     DrainingBody,
-    OwnCaps,
     ParticipantView,
     PausedBody,
     RoomView,
@@ -74,7 +73,7 @@ async def put_draining(body: DrainingBody, _who: AsInstructor, jobs: Jobs, now: 
 
 @router.put("/queue/caps", status_code=204, summary="Set everybody's caps")
 async def put_caps(body: Caps, _who: AsInstructor, jobs: Jobs, now: Now) -> None:
-    """Set how many jobs a participant may have waiting, and running while others wait."""
+    """Set how many jobs a participant may have waiting, and running while others wait, if he has no caps of his own."""
     await jobs.set_caps(None, body.waiting, body.running, now)
     await jobs.publish_to_room("room.caps", {"waiting": body.waiting, "running": body.running}, now)
 
@@ -89,7 +88,7 @@ async def new_session(_who: AsInstructor, jobs: Jobs, now: Now) -> None:
 @router.put("/participants/{name}/caps", status_code=204, summary="Set one participant's caps")
 async def put_own_caps(
     name: Annotated[str, Path(pattern=NAME_PATTERN, max_length=32)],
-    body: OwnCaps,
+    body: Caps,
     _who: AsInstructor,
     jobs: Jobs,
     book: CredentialBook,
