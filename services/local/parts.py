@@ -38,9 +38,10 @@ maxmemory-policy noeviction
 
 @dataclass(frozen=True)
 class Part:
-    """One process of the workshop."""
+    """One process of the workshop. Parts of one stage start and stop together; a later stage needs the earlier ones."""
 
     name: str
+    stage: int
     command: tuple[str, ...]
     environment: Mapping[str, str]
     stop_seconds: float
@@ -75,7 +76,7 @@ def parts_of(settings: WorkshopSettings, folder: WorkshopFolder) -> list[Part]:
 
 def _redis(settings: WorkshopSettings, folder: WorkshopFolder) -> Part:
     command = ("redis-server", str(folder.redis / "redis.conf"))
-    return Part(REDIS, command, {}, STOP_SECONDS, f"127.0.0.1:{settings.redis_port}")
+    return Part(REDIS, 0, command, {}, STOP_SECONDS, f"127.0.0.1:{settings.redis_port}")
 
 
 def _queue_manager(settings: WorkshopSettings, folder: WorkshopFolder) -> Part:
@@ -87,7 +88,7 @@ def _queue_manager(settings: WorkshopSettings, folder: WorkshopFolder) -> Part:
         "QUEUE_BOOTSTRAP_CREDENTIALS_FILE": str(folder.credentials),
     }
     command = (sys.executable, "-m", "services.queue_manager")
-    return Part(QUEUE_MANAGER, command, environment, STOP_SECONDS, settings.url)
+    return Part(QUEUE_MANAGER, 1, command, environment, STOP_SECONDS, settings.url)
 
 
 def _worker(settings: WorkshopSettings, folder: WorkshopFolder, name: str) -> Part:
@@ -111,4 +112,4 @@ def _worker(settings: WorkshopSettings, folder: WorkshopFolder, name: str) -> Pa
     else:
         environment["WORKER_BACKEND"] = "rehearsal"
     command = (sys.executable, "-m", "services.worker")
-    return Part(name, command, environment, settings.drain_seconds + STOP_SECONDS, place)
+    return Part(name, 2, command, environment, settings.drain_seconds + STOP_SECONDS, place)

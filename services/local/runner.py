@@ -1,4 +1,4 @@
-"""Runs the workshop: starts each part when the one before is ready, restarts what dies, stops all in reverse order.
+"""Runs the workshop: starts each stage when the one before is ready, restarts what dies, stops all in reverse order.
 
 A part that dies is started again, because the queue outlives every part and a class should not stand still for one of
 them; a part that dies again and again stops the workshop, because then somebody has to look.
@@ -6,6 +6,7 @@ them; a part that dies again and again stops the workshop, because then somebody
 
 import contextlib
 import datetime
+import itertools
 import os
 import queue
 import signal
@@ -75,12 +76,13 @@ class Runner:
         self._events.put(None)
 
     def start(self) -> None:
-        """Start every part in turn; returns early when somebody asked for the end. Raises PartFailed."""
-        for process in self._parts:
+        """Start stage after stage; returns early when somebody asked for the end. Raises PartFailed."""
+        for _stage, together in itertools.groupby(self._parts, lambda one: one.part.stage):
             if self.stopping:
                 return
-            self._start_one(process)
-            while process.part.name in self._unready and not self.stopping:
+            for process in together:
+                self._start_one(process)
+            while self._unready and not self.stopping:
                 self._step(PROBE_SECONDS)
 
     def watch(self) -> None:
@@ -89,10 +91,9 @@ class Runner:
             self._step(PROBE_SECONDS if self._unready else None)
 
     def stop(self) -> None:
-        """Stop every part, the last one first, and wait for each."""
-        for process in reversed(self._parts):
-            if process.running:
-                self._stop_one(process)
+        """Stop stage after stage, the last one first, and wait for each."""
+        for _stage, together in itertools.groupby(reversed(self._parts), lambda one: one.part.stage):
+            self._stop_together([process for process in together if process.running])
         write_running(self._folder, Running(url=self._settings.url))
 
     def say(self, sentence: str, name: str = RUNNER) -> None:
@@ -168,20 +169,22 @@ class Runner:
         for line in process.last_lines:
             self.say(line, process.part.name)
 
-    def _stop_one(self, process: PartProcess) -> None:
-        self.say("stopping", process.part.name)
-        while process.running and process.pid is None:
-            self._take_events(1.0)
-        process.terminate()
-        signals, end = self._stop_signals, time.monotonic() + process.part.stop_seconds
-        while process.running:
-            self._take_events(max(0.0, min(1.0, end - time.monotonic())))
-            impatient = self._stop_signals > max(signals, 1)
-            if process.running and (impatient or time.monotonic() > end):
-                self.say("did not stop in time; ending it at once", process.part.name)
-                process.kill()
+    def _stop_together(self, processes: list[PartProcess]) -> None:
+        begun, told = time.monotonic(), self._stop_signals
+        for process in processes:
+            self.say("stopping", process.part.name)
+            while process.running and process.pid is None:
                 self._take_events(1.0)
-        self.say("stopped", process.part.name)
+            process.terminate()
+        while running := [process for process in processes if process.running]:
+            for process in running:
+                impatient = self._stop_signals > max(told, 1)
+                if impatient or time.monotonic() > begun + process.part.stop_seconds:
+                    self.say("did not stop in time; ending it at once", process.part.name)
+                    process.kill()
+            self._take_events(1.0)
+        for process in processes:
+            self.say("stopped", process.part.name)
 
 
 def this_process() -> RunningProcess | None:
