@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.rehearsal_engine import Client, Graph, engine, kinds, of_kind, picture_graph
+from tests.support.wait import wait_until
 
 
 @pytest.fixture
@@ -53,6 +54,16 @@ async def test_an_interrupt_without_a_body_stops_whatever_runs_and_not_what_come
     async with client.http.post("/interrupt") as answer:
         assert answer.status == 200
     assert "execution_success" in kinds(await client.run(picture_graph()))
+
+
+async def test_a_cancel_is_honoured_however_early_it_comes(client: Client) -> None:
+    async def idle() -> bool:
+        return bool((await client.get("/prompt"))["exec_info"]["queue_remaining"] == 0)
+
+    for _ in range(50):
+        prompt_id = await client.submit(slow_graph())
+        assert (await client.post(f"/api/jobs/{prompt_id}/cancel"))[1] == {"cancelled": True}
+        await wait_until(idle, "the cancelled prompt to end")
 
 
 async def test_prompts_wait_in_order_and_can_be_put_in_front(client: Client) -> None:

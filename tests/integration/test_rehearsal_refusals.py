@@ -24,6 +24,14 @@ async def client(base: str) -> AsyncIterator[Client]:
         yield connected
 
 
+def nested(depth: int) -> list[Any]:
+    """A list in a list in a list."""
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 def replaced(node: str, **inputs: Any) -> Graph:
     graph = picture_graph()
     graph[node] = graph[node] | {"inputs": graph[node]["inputs"] | inputs}
@@ -82,6 +90,7 @@ async def test_a_wrong_graph_is_refused_node_by_node(client: Client, graph: Grap
         ({"prompt": picture_graph(), "partial_execution_targets": ["1"]}, "prompt_no_outputs"),
         ({"prompt": []}, "invalid_prompt"),
         ({"prompt": {"1": "EmptyImage"}}, "invalid_prompt"),
+        ({"prompt": picture_graph(), "extra_data": {"deep": nested(500)}}, "invalid_prompt"),
         ({"prompt": {"1": {"class_type": "EmptyImage", "inputs": []}}}, "invalid_prompt"),
         ({"prompt": {"1": {"class_type": ["EmptyImage"], "inputs": {}}}}, "invalid_prompt"),
     ],

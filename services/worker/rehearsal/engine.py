@@ -44,7 +44,7 @@ class Engine:
 
     def _work(self) -> None:
         while True:
-            item = self.queue.take()
+            item = self.queue.take(self.interrupt.clear)
             if item is not None:
                 result = self.executor.run(item)
                 self.queue.finish(item, result)

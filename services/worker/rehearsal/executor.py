@@ -63,7 +63,6 @@ class Executor:
 
     def run(self, item: QueueItem) -> dict[str, Any]:
         """Run a prompt to its end and return its history entry (without the prompt itself). Raises nothing."""
-        self._interrupt.clear()
         run = self._new_run(item)
         run.messages.started([node_id for node_id in run.graph if self._result(run, node_id) is not None])
         success = False

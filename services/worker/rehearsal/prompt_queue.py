@@ -47,13 +47,17 @@ class PromptQueue:
             self._changed()
             self._something.notify()
 
-    def take(self) -> QueueItem | None:
-        """Wait for a prompt and mark it as running; None when there are flags to be looked at first."""
+    def take(self, prepare: Callable[[], None]) -> QueueItem | None:
+        """Wait for a prompt and mark it as running; None when there are flags to be looked at first.
+
+        `prepare` is called before anybody can see the prompt running, so that a request to stop it comes after it.
+        """
         with self._something:
             while not self._waiting and not self._flags:
                 self._something.wait()
             if self._flags:
                 return None
+            prepare()
             self._running = heapq.heappop(self._waiting)
             self._changed()
             return self._running

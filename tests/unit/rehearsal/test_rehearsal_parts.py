@@ -101,6 +101,10 @@ def test_the_cache_lets_the_longest_unused_results_go() -> None:
     assert cache.get("a") is None
 
 
+def ready() -> None:
+    """Nothing to prepare."""
+
+
 def item(number: float, prompt_id: str) -> QueueItem:
     return QueueItem(number, prompt_id, {}, {}, [])
 
@@ -113,7 +117,7 @@ def test_prompts_run_by_number_and_the_history_is_bounded() -> None:
     assert changes == [1, 2, 3, 4]
     done = []
     while queue.remaining():
-        taken = queue.take()
+        taken = queue.take(ready)
         assert taken is not None
         done.append(taken.prompt_id)
         queue.finish(taken, {"outputs": {}, "status": {}, "meta": {}})
@@ -129,7 +133,7 @@ def test_a_waiting_prompt_is_deleted_and_a_running_one_is_not() -> None:
     queue = PromptQueue(10, lambda: None)
     queue.put(item(0, "a"))
     queue.put(item(1, "b"))
-    queue.take()
+    queue.take(ready)
     hits: list[str] = []
     assert not queue.delete("a")
     assert queue.delete("b")
@@ -138,10 +142,21 @@ def test_a_waiting_prompt_is_deleted_and_a_running_one_is_not() -> None:
     assert hits == ["a"]
 
 
+def test_a_prompt_is_prepared_for_before_it_can_be_stopped() -> None:
+    queue, interrupt = PromptQueue(10, lambda: None), Interrupt()
+    interrupt.ask()
+    queue.put(item(0, "a"))
+    queue.take(interrupt.clear)
+    interrupt.check()
+    assert queue.if_running("a", interrupt.ask)
+    with pytest.raises(InterruptedPrompt):
+        interrupt.check()
+
+
 def test_a_flag_wakes_the_one_who_waits_for_prompts() -> None:
     queue = PromptQueue(10, lambda: None)
     queue.set_flag("free_memory", True)
-    assert queue.take() is None
+    assert queue.take(ready) is None
     assert queue.take_flags() == {"free_memory": True}
     assert queue.take_flags() == {}
 

@@ -3,7 +3,7 @@
 import math
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +15,7 @@ from services.worker.rehearsal.validation import problem
 
 routes = web.RouteTableDef()
 
+DEEPEST = 100
 CREDENTIALS = ("auth_token_comfy_org", "api_key_comfy_org")
 """Fields of extra_data that are neither shown nor kept."""
 
@@ -55,7 +56,7 @@ async def post_prompt(request: web.Request) -> web.Response:
         return _refusal(problem("invalid_prompt_id", "prompt_id must be a valid UUID", details))
     graph = body["prompt"]
     targets = body.get("partial_execution_targets")
-    wrong = _malformed(graph) or _malformed_targets(targets)
+    wrong = _malformed(graph) or _malformed_targets(targets) or _too_deep(body)
     if wrong:
         return _refusal(problem("invalid_prompt", "The workflow is not in API form", wrong))
     verdict = engine.validator.validate(graph, targets)
@@ -99,6 +100,22 @@ def _malformed_targets(targets: Any) -> str | None:
     if targets is None or (isinstance(targets, list) and all(isinstance(target, str) for target in targets)):
         return None
     return "partial_execution_targets must be a list of node ids, or left out"
+
+
+def _too_deep(body: Any) -> str | None:
+    """What is nested much deeper than any workflow could not be written out again for /queue and /history."""
+    level = [body]
+    for _ in range(DEEPEST):
+        level = [inner for value in level for inner in _inside(value)]
+        if not level:
+            return None
+    return f"the request is nested more than {DEEPEST} levels deep"
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _extra_data(request: web.Request, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
