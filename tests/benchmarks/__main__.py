@@ -24,7 +24,7 @@ from tests.benchmarks import (
     measure_submit,
 )
 from tests.benchmarks.bench import Bench, stay_on_load_core
-from tests.benchmarks.machine import describe, peers_python
+from tests.benchmarks.machine import describe, load_average, peers_python
 from tests.benchmarks.rows import Row, as_markdown, as_table, write_json
 
 Measurement = Callable[[Bench], Awaitable[list[Row]]]
@@ -39,6 +39,8 @@ MEASUREMENTS: dict[str, Measurement] = {
     "durability": measure_durability.measure,
 }
 QUICK_SKIPS = ("durability",)
+README = Path(__file__).with_name("README.md")
+BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 NO_PEERS = (
     "The peers' environment is missing, so no library is measured beside us. "
     "Make it with: python -m venv .venv-peers && .venv-peers/bin/pip install -r requirements/bench-peers.txt"
@@ -52,7 +54,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=sorted(MEASUREMENTS), help="these measurements and no others")
     parser.add_argument("--rounds", type=int, help="rounds of A, B, C; 3 unless told, 1 when quick")
     parser.add_argument("--seconds", type=float, help="length of one load; 3 unless told, 1 when quick")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown too")
+    parser.add_argument("--readme", action="store_true", help="write the table into README.md beside this file")
     return parser.parse_args()
 
 
@@ -78,14 +80,22 @@ async def run(arguments: argparse.Namespace, console: Console) -> list[Row]:
     return rows
 
 
+def write_into_readme(rows: list[Row]) -> None:
+    """Put machine, date and table between the README's two marks; what stands outside them is written by hand."""
+    text = README.read_text()
+    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
+    heading = f"{describe()}. {date.today().isoformat()}, load average at the end {load_average():.1f}."
+    README.write_text(f"{before}\n\n{heading}\n\n{as_markdown(rows)}\n{after}")
+
+
 def main() -> None:
     arguments = read_arguments()
     stay_on_load_core()
     console = Console(width=None if os.isatty(1) else 180)
     rows = asyncio.run(run(arguments, console))
     console.print(as_table(rows, f"{describe()}, {date.today().isoformat()}"))
-    if arguments.markdown:
-        console.print(as_markdown(rows), markup=False, soft_wrap=True)
+    if arguments.readme:
+        write_into_readme(rows)
     if path := os.environ.get("BENCH_JSON"):
         write_json(rows, Path(path))
 
