@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Union, cast
 import msgspec
 
 from services.domain.catalogue import Choice, FitIndex, FittingNode, stable_hash
+from services.domain.node_inputs import is_model_file
 
 _MARK = (1 << 64) - 1
 _LONGEST_FILE_NAME = 1024
@@ -93,7 +94,7 @@ def _look_at_inputs(scan: Scan, node: _Node) -> None:
             scan.in_order = False
             continue
         scan.fits &= offered_by
-        if choice.is_model and type(value) is str:
+        if choice.is_model and is_model_file(value):
             scan.models.append(value)
             scan.mark += _hash(value)
     for field_name in node.files:

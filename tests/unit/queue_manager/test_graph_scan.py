@@ -7,6 +7,7 @@ import pytest
 
 from services.domain.catalogue import FitIndex, Profile
 from services.domain.graph_validation import validate
+from services.domain.node_inputs import graph_models
 from services.queue_manager.graph_scan import GraphScanner, scan_blind
 from tests.golden.recorder import RECORDINGS
 from tests.golden.scenarios.refusals import BODIES
@@ -66,6 +67,13 @@ def test_each_choice_leaves_only_the_workers_that_offer_it() -> None:
     assert _scan(profiles, _graph(model="c.safetensors")).fits == 0b10
     both = _graph(model="a.safetensors") | {"3": {"class_type": "Loader", "inputs": {"model": "c.safetensors"}}}
     assert (_scan(profiles, both).in_order, _scan(profiles, both).fits) == (True, 0)
+
+
+def test_the_models_are_the_ones_that_a_worker_finds_in_the_same_graph() -> None:
+    loader = {"input": {"required": {"model": [["none", "a.safetensors"]], "vae": [["b.pt", "inside the model"]]}}}
+    graph = _graph(model="a.safetensors", vae="inside the model")
+    assert _scan([{"Loader": loader, "Save": SAVE}], graph).models == sorted(graph_models(graph))
+    assert _scan([{"Loader": loader, "Save": SAVE}], _graph(model="none", vae="b.pt")).models == ["b.pt"]
 
 
 @pytest.mark.parametrize("value", ["d.safetensors", 1, 1.5, True, {"a": 1}, ""])
