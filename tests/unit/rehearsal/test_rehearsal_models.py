@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from services.worker.rehearsal.interrupt import InterruptedPrompt
+from services.worker.rehearsal.nodes.video import byte_frames
+from services.worker.rehearsal.pixels import to_bytes
 from services.worker.rehearsal.placeholder import draw_pictures
 from services.worker.rehearsal.values import Audio, AudioLatent, Conditioning, Guider, Latent, Model, Noise, memory_of
 from tests.support.rehearsal_nodes import Bench
@@ -142,6 +144,15 @@ def test_a_long_video_needs_no_more_memory_than_a_wide_picture() -> None:
     assert frames.shape == (200, 128, 256, 3)
     assert memory_of(frames) < 4 * 128 * (256 + 200) * 3 * 1.1
     assert (frames[0] != frames[199]).any()
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_frames_turn_into_bytes_the_same_way_one_by_one_and_all_at_once(count: int) -> None:
+    windows = draw_pictures(Latent(16, 8, frames=count, seed=1))
+    flat = np.broadcast_to(np.float32(0.5), (count, 8, 16, 3))
+    for frames in (windows, windows.copy(), windows[:, ::2], windows[:, :, ::2], windows[::-1], flat):
+        expected = [to_bytes(frame) for frame in frames]
+        np.testing.assert_array_equal(np.stack(list(byte_frames(frames))), np.stack(expected))
 
 
 def test_a_saved_video_plays_and_says_that_it_is_a_rehearsal(bench: Bench) -> None:
