@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,7 +38,7 @@ class RunningProcess(BaseModel):
         """Return the process if it still runs and is the same one."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - self.started) < 1 and is_alive(process)
         except psutil.Error:
             return None
         return process if same else None
@@ -103,7 +104,24 @@ def end_leftovers(folder: WorkshopFolder, say: Callable[[str], Any]) -> None:
 def _end(process: psutil.Process) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         process.terminate()
-        _gone, alive = psutil.wait_procs([process], timeout=LEFTOVER_SECONDS)
-        for one in alive:
-            one.kill()
-        psutil.wait_procs(alive, timeout=LEFTOVER_SECONDS)
+        if not _gone_within(process, LEFTOVER_SECONDS):
+            process.kill()
+            _gone_within(process, LEFTOVER_SECONDS)
+
+
+def _gone_within(process: psutil.Process, seconds: float) -> bool:
+    """Wait for the end. A zombie counts as gone: where nobody reaps orphans (containers), it stays one for ever."""
+    end = time.monotonic() + seconds
+    while is_alive(process):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Say whether the process still runs, and is no zombie."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

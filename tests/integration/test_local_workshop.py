@@ -12,6 +12,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from services.local.running import is_alive
 from tests.support.local_workshop import FIRST_JOB, UP, LocalWorkshop
 from tests.support.wait import wait_for
 
@@ -133,12 +134,12 @@ def test_a_part_that_dies_is_named_and_started_again(workshop: LocalWorkshop) ->
 def test_parts_that_outlived_their_runner_are_ended_by_the_next_start(workshop: LocalWorkshop) -> None:
     left = [psutil.Process(workshop.pid(part)) for part in ("redis", "queue-manager", "worker-1")]
     workshop.kill_runner()
-    assert all(process.is_running() for process in left)
+    assert all(is_alive(process) for process in left)
 
     workshop.ensure_up()
 
     assert workshop.text.count("left over") == 3
-    assert not any(process.is_running() for process in left)
+    assert not any(is_alive(process) for process in left)
 
 
 def test_the_end_comes_in_order_and_leaves_nothing_behind(workshop: LocalWorkshop) -> None:
@@ -147,8 +148,7 @@ def test_the_end_comes_in_order_and_leaves_nothing_behind(workshop: LocalWorksho
     assert workshop.stop(signal.SIGINT) == 0
     stops = [line.split()[1] for line in workshop.text.splitlines() if line.endswith("| stopped")]
     assert stops == ["worker-1", "queue-manager", "redis"]
-    psutil.wait_procs(family, timeout=60)
-    assert not [process for process in family if process.is_running()]
+    wait_for(lambda: not any(is_alive(process) for process in family), "every process to be gone")
     assert workshop.recorded["parts"] == []
     status = workshop.verb("status")
     assert (status.returncode, "does not run" in status.stdout) == (1, True)

@@ -1,5 +1,6 @@
 """A local workshop as a person has it: `python -m services.local up` as a process, and `comfyume` beside it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import psutil
 from pydantic import SecretStr
 
 from services.kit.api_client import ApiClient
+from services.local.running import is_alive
 from tests.support.ports import free_port
 from tests.support.wait import wait_for
 
@@ -99,10 +101,10 @@ class LocalWorkshop:
         ]
         family = {process.pid: process for root in roots for process in (root, *root.children(recursive=True))}
         for process in family.values():
-            if process.is_running():
+            with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait(60)
-        psutil.wait_procs(list(family.values()), timeout=60)
+        wait_for(lambda: not any(is_alive(process) for process in family.values()), "every process to be gone")
 
     def end(self) -> None:
         """Leave nothing behind."""
