@@ -82,10 +82,11 @@ def _write(picture: Image.Image, latent: Latent, number: int) -> None:
     lines = [f"seed {latent.seed}" + (f", picture {number + 1}" if number else ""), latent.model]
     per_line = max(int((latent.width - 2 * edge) / (small * 0.55)), 8)
     lines += textwrap.wrap(latent.text, per_line)[:LINES_OF_PROMPT]
-    for i, line in enumerate(lines):
-        _text(draw, (left, edge + large * 1.5 + i * small * 1.3), line, small)
+    first, foot = edge + large * 1.5, latent.height - small * 1.6
+    for i, line in enumerate(lines[: max(int((foot - first) / (small * 1.3)), 0)]):
+        _text(draw, (left, first + i * small * 1.3), line, small)
     for x in range(edge, picture.width, small * 10):
-        _text(draw, (x, latent.height - small * 1.6), LABEL, small)
+        _text(draw, (x, foot), LABEL, small)
 
 
 def _text(draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, size: int) -> None:
