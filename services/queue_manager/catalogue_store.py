@@ -127,7 +127,8 @@ class CatalogueStore:
 
     async def _put(self, before: Mapping[str, WorkerEntry], worker: str, entry: WorkerEntry) -> None:
         """Record a worker's entry, forget those long absent, and let every process know when something changed."""
-        old = [name for name, other in before.items() if other.seen < entry.seen - ABSENT_MS and name != worker]
+        last_seen = await self._last_seen(before)
+        old = [name for name, at in last_seen.items() if at < entry.seen - ABSENT_MS and name != worker]
         await self._redis.execute("HSET", keys.CATALOGUE_WORKERS, worker, msgspec.json.encode(entry))
         if old:
             await self._redis.execute("HDEL", keys.CATALOGUE_WORKERS, *old)
@@ -136,6 +137,14 @@ class CatalogueStore:
         await self.refresh()
         kept = {other.normal for name, other in before.items() if name not in old} | {entry.normal}
         await asyncio.to_thread(self._remove_all_but, kept)
+
+    async def _last_seen(self, entries: Mapping[str, WorkerEntry]) -> dict[str, int]:
+        """When each worker registered or, if it is in the workers' register, was last heard of."""
+        if not entries:
+            return {}
+        heard = await self._redis.execute("HMGET", keys.WORKERS_SEEN, *entries)
+        pairs = zip(entries.items(), heard, strict=True)
+        return {name: max(entry.seen, int(at or 0)) for (name, entry), at in pairs}
 
     def _remove_all_but(self, kept: Set[str]) -> None:
         """Remove catalogues that nobody offers any more; not those that another process may just be taking in."""

@@ -119,6 +119,8 @@ class StreamViewer:
 
     def deliver(self, event: Event) -> None:
         """Queue the event's lines, unless the viewer is too far behind."""
+        if self._closed:
+            return
         self._waiting.append(event.lines)
         self._changed.set()
         if len(self._waiting) > MAX_HELD:
@@ -130,6 +132,7 @@ class StreamViewer:
     def close(self, code: int, reason: str) -> None:
         """End the stream; a browser comes back by itself, with the last id."""
         self._closed = True
+        self._waiting.clear()
         self._changed.set()
         self._taken.set()
 
