@@ -10,7 +10,7 @@ import sys
 from pydantic import ValidationError
 
 from services.kit.logs import configure_logs
-from services.worker.agent import Agent
+from services.worker.agent import Agent, CannotStart
 from services.worker.comfyui.backend import EngineRefused
 from services.worker.settings import WorkerSettings
 
@@ -36,11 +36,8 @@ def main() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request says nothing that ours do not
     try:
         asyncio.run(_work(settings))
-    except EngineRefused as error:
+    except (CannotStart, EngineRefused) as error:
         print(str(error), file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        print(f"The worker cannot start: {error.strerror or error}.", file=sys.stderr)
         sys.exit(2)
 
 

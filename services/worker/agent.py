@@ -36,6 +36,10 @@ _LAST_LEASE_SECONDS = 1.0
 """How long a draining worker still waits for the answer to its parked request: it may hold a job already."""
 
 
+class CannotStart(Exception):
+    """The worker's settings do not fit this machine; the message names the setting."""
+
+
 class Agent:
     """One worker. `run` returns after `drain`; a second `drain` gives the running job back at once."""
 
@@ -61,7 +65,7 @@ class Agent:
         self._draining.set()
 
     async def run(self) -> None:
-        """Work until drained. Raises EngineRefused for a ComfyUI that must not be used."""
+        """Work until drained. Raises CannotStart, and EngineRefused for a ComfyUI that must not be used."""
         health = self._listen()
         try:
             while not self._draining.is_set():
@@ -77,7 +81,11 @@ class Agent:
     def _listen(self) -> HealthServer | None:
         if not self._settings.health_port:
             return None
-        return HealthServer(self._settings.health_host, self._settings.health_port, self.metrics, self.describe)
+        address = (self._settings.health_host, self._settings.health_port)
+        try:
+            return HealthServer(*address, self.metrics, self.describe)
+        except OSError as error:
+            raise CannotStart(f"WORKER_HEALTH_PORT: port {address[1]} is not free; choose another one.") from error
 
     def describe(self) -> dict[str, Any]:
         """What /readyz shows."""

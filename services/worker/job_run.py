@@ -176,14 +176,17 @@ class JobRun:
         }
         return outcome
 
-    async def _get_ready(self, graph: PreparedGraph) -> Failed | None:
+    async def _get_ready(self, graph: PreparedGraph) -> Failed | Stopped | None:
         """Everything before the submit: leftovers, memory, inputs."""
         place, lease = self._place, self._lease
         if place.engine.exited is not None and place.engine.exited.done():  # between the lease and now
             await place.engine.ensure_ready()
-        if lease.attempt > 1 and not await clear_leftovers(place.engine, place.client_prefix, lease.job_id):
-            return failure("engine_busy", "ComfyUI still runs an earlier job.", retryable=True, cure=Cure.RESTART)
-        await place.engine.client.forget(lease.job_id)  # a preempted job comes again with the same id
+        try:
+            if lease.attempt > 1 and not await clear_leftovers(place.engine, place.client_prefix, lease.job_id):
+                return failure("engine_busy", "ComfyUI still runs an earlier job.", retryable=True, cure=Cure.RESTART)
+            await place.engine.client.forget(lease.job_id)  # a preempted job comes again with the same id
+        except httpx.TransportError:
+            return Stopped("engine_away")  # nothing of the job has begun, so it is not an attempt
         if model_signature(graph.models) != place.loaded_model and (refused := await place.guard.refuse(graph.models)):
             return refused
         for file in lease.inputs:
@@ -203,6 +206,14 @@ class JobRun:
             return "lost"
         except WorkshopError as error:
             self._log.error("outcome was refused", error=error.message)
+            return await self._fail_instead(error)
+
+    async def _fail_instead(self, refusal: WorkshopError) -> str:
+        """A result that the queue manager does not take (too large, say) must not leave the job running."""
+        message = f"The result could not be recorded: {refusal.message}"
+        try:
+            return await self._record(failure("not_recorded", message, retryable=False))
+        except WorkshopError:
             return "refused"
 
     async def _record(self, outcome: Outcome) -> str:
@@ -236,4 +247,9 @@ class JobRun:
 
 
 def _cure(outcome: Outcome) -> Cure:
-    return outcome.cure if isinstance(outcome, Failed) else Cure.NONE
+    match outcome:
+        case Failed():
+            return outcome.cure
+        case Stopped(reason="engine_away"):
+            return Cure.RESTART
+    return Cure.NONE

@@ -6,7 +6,7 @@ answered or the lease is lost. What to tell the queue manager is decided by the 
 
 import re
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,13 +142,13 @@ class QueueClient:
         data = answer.json()
         return Beat(int(data["expires_at"]), data.get("stop"))
 
-    async def events(self, lease: Lease, messages: list[dict[str, Any]]) -> None:
-        """Hand over ComfyUI's messages in their order."""
+    async def events(self, lease: Lease, messages: Sequence[bytes]) -> None:
+        """Hand over ComfyUI's messages in their order, each `{"type": ..., "data": ...}` as JSON."""
         await self._send(
             "POST",
             f"/api/leases/{lease.job_id}/events",
             lease=lease,
-            content=msgspec.json.encode(messages),
+            content=b"[" + b",".join(messages) + b"]",
             headers={"Content-Type": "application/json"},
         )
 

@@ -7,9 +7,10 @@ the newest of each node is sent, older ones are forgotten. Choosing and cleaning
 import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
+import msgspec
 
 from services.domain.errors import LeaseLost, WorkshopError
 from services.domain.job import Lease
@@ -19,10 +20,18 @@ from services.worker.queue_client import QueueClient, patiently
 
 _log = get_logger(__name__)
 _BATCH = 100
-"""Messages in one request."""
+_BATCH_BYTES = 1 << 20
+"""Bounds of one request: messages, and bytes unless a single message is larger. The queue manager takes 8 MiB."""
 _PROGRESS_PAUSE = 0.05
 """Seconds after a batch in which more progress is collected: twenty updates a second are as smooth as a bar gets."""
 _PREVIEW_PAUSE = 0.1
+
+
+class _Encoded(NamedTuple):
+    """A message on its way."""
+
+    type: str
+    json: bytes
 
 
 class Relay:
@@ -90,22 +99,32 @@ class Relay:
             await self._wake_messages.wait()
             self._wake_messages.clear()
             while self._messages:
-                batch, self._messages = self._messages[:_BATCH], self._messages[_BATCH:]
+                batch = self._take_batch()
                 if not await self._deliver(batch):
                     return
                 if not self._messages:
                     self._idle.set()
-                if batch[-1]["type"] in PROGRESS:
+                if batch[-1].type in PROGRESS:
                     await asyncio.sleep(_PROGRESS_PAUSE)
 
-    async def _deliver(self, batch: list[dict[str, Any]]) -> bool:
+    def _take_batch(self) -> list[_Encoded]:
+        """The oldest messages, at least one."""
+        batch: list[_Encoded] = []
+        size = 0
+        while self._messages and len(batch) < _BATCH and size < _BATCH_BYTES:
+            message = self._messages.pop(0)
+            batch.append(_Encoded(message["type"], msgspec.json.encode(message)))
+            size += len(batch[-1].json)
+        return batch
+
+    async def _deliver(self, batch: list[_Encoded]) -> bool:
         """Send one batch, however long the queue manager is away; False when the lease is lost."""
         try:
-            if self.before_results is not None and any(message["type"] == "executed" for message in batch):
+            if self.before_results is not None and any(message.type == "executed" for message in batch):
                 await self.before_results()
             async for attempt in patiently():
                 with attempt:
-                    await self._queue.events(self._lease, batch)
+                    await self._queue.events(self._lease, [message.json for message in batch])
         except LeaseLost:
             self._on_lost()
             return False

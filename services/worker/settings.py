@@ -1,5 +1,6 @@
 """The worker's settings, read once from the environment (prefix `WORKER_`) and passed on from there."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -90,9 +91,11 @@ class WorkerSettings(BaseSettings):
     def _complete(self) -> Self:
         if self.token is None and self.token_file is None:
             raise ValueError("set WORKER_TOKEN, or WORKER_TOKEN_FILE to a file that holds it")
+        if self.token_file is not None and not os.access(self.token_file, os.R_OK):
+            raise ValueError("WORKER_TOKEN_FILE names a file that cannot be read; name the one with the credential")
         if self.backend is Backend.URL and self.comfyui_url is None:
             raise ValueError("backend=url needs WORKER_COMFYUI_URL, the address of the ComfyUI")
-        if self.backend is Backend.LOCAL and self.comfyui_dir is None:
+        if self.backend is Backend.LOCAL and (self.comfyui_dir is None or not (self.comfyui_dir / "main.py").is_file()):
             raise ValueError("backend=local needs WORKER_COMFYUI_DIR, the folder with ComfyUI's main.py")
         return self
 

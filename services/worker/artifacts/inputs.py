@@ -25,6 +25,11 @@ from services.worker.queue_client import QueueClient, error_of
 _log = get_logger(__name__)
 
 
+_UPLOAD_LIMIT = 100 << 20
+"""Bytes; ComfyUI's own default. Above it, ComfyUI may hang up in the middle instead of answering 413."""
+TOO_LARGE = "it is larger than ComfyUI's --max-upload-size"
+
+
 class InputUnusable(WorkshopError):
     """An input file could not be brought to ComfyUI; the message names it."""
 
@@ -106,8 +111,12 @@ async def place_input(engine: Engine, file: InputFile, content: Path) -> None:
     try:
         await engine.client.upload(content, base, subfolder)
     except httpx.HTTPStatusError as error:
-        hint = "it is larger than ComfyUI's --max-upload-size" if error.response.status_code == 413 else "it refuses it"
+        hint = TOO_LARGE if error.response.status_code == 413 else "it refuses it"
         raise InputUnusable(f"The input {file.name!r} could not be handed to ComfyUI: {hint}.") from error
+    except (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError) as error:
+        if file.size <= _UPLOAD_LIMIT:
+            raise
+        raise InputUnusable(f"The input {file.name!r} could not be handed to ComfyUI: {TOO_LARGE}.") from error
 
 
 def _link_or_copy(content: Path, target: Path) -> None:

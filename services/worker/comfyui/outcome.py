@@ -38,7 +38,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The worker stopped the prompt: `reason` is cancelled, preempted, drained, hung or lost."""
+    """The worker stopped the prompt: `reason` is cancelled, preempted, drained, engine_away or lost."""
 
     reason: str
     verified: bool = True

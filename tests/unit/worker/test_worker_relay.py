@@ -48,6 +48,19 @@ async def test_messages_arrive_in_order_and_only_overtaken_progress_is_left_out(
     assert arrived == [other("a"), progress(3), progress(1, "2"), other("b"), progress(4), other("c")]
 
 
+async def test_large_messages_travel_in_requests_of_their_own() -> None:
+    async with QueueStub() as stub:
+        queue = client_of(stub)
+        async with Relay(queue, LEASE, lambda: None) as relay:
+            for number in range(6):
+                relay.message({"type": f"big {number}", "data": {"text": "x" * 700_000}})
+            await relay.flush()
+        await queue.close()
+        batches = stub.bodies("events")
+    assert [message["type"] for batch in batches for message in batch] == [f"big {number}" for number in range(6)]
+    assert max(len(batch) for batch in batches) == 2
+
+
 async def test_messages_wait_until_the_queue_manager_is_back() -> None:
     away = True
 

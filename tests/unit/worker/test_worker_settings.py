@@ -47,6 +47,8 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
         ({"token": None}, "WORKER_TOKEN"),
         ({"backend": "url"}, "WORKER_COMFYUI_URL"),
         ({"backend": "local"}, "WORKER_COMFYUI_DIR"),
+        ({"backend": "local", "comfyui_dir": "/nowhere"}, "WORKER_COMFYUI_DIR"),
+        ({"token_file": "/nowhere"}, "WORKER_TOKEN_FILE"),
         ({"name": "GPU 1"}, "name"),
         ({"backend": "cloud"}, "rehearsal"),
     ],
