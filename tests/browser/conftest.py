@@ -38,7 +38,7 @@ class Workshop:
         return f"{self.door.url}/{name}/"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     """Everything running and ready."""
     folder: Path = tmp_path_factory.mktemp("workshop")
@@ -66,9 +66,9 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         yield Workshop(process, queue, worker, web_uis, accounts)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests."""
+    """One Chromium for a file's tests. Not for the session: Playwright's loop would be in the way of async tests."""
     with chromium() as running:
         yield running
 
