@@ -37,16 +37,18 @@ local function choose_plainly()
   local person = call('HMGET', 'person:' .. name, 'waiting', 'running', 'pools', 'classes', 'running_cap')
   if person[3] ~= pool or person[4] == '1' then return choose_carefully() end
   local line = 'line:' .. pool .. ':' .. name
-  local two = call('ZRANGE', line, 0, 1)
-  local id = two[1]
+  local first = call('ZPOPMIN', line)
+  local id = first[1]
   local job = call('HMGET', 'job:' .. id, 'number', 'attempt', 'model', 'spec')
-  if ARGV[7] ~= '' and job[3] ~= ARGV[7] then return choose_carefully() end
+  if ARGV[7] ~= '' and job[3] ~= ARGV[7] then
+    call('ZADD', line, first[2], id)
+    return choose_carefully()
+  end
 
-  call('ZREM', line, id)
-  local running, served = person[2] + 1, call('HINCRBY', 'queue', 'served', 1)
-  call('HSET', 'person:' .. name, 'waiting', person[1] - 1, 'running', running, 'served', served, 'pools',
-    two[2] and pool or '')
-  if two[2] then
+  local waiting, running, served = person[1] - 1, person[2] + 1, call('HINCRBY', 'queue', 'served', 1)
+  call('HSET', 'person:' .. name, 'waiting', waiting, 'running', running, 'served', served, 'pools',
+    waiting > 0 and pool or '')
+  if waiting > 0 then  -- all of them in this line, because it is his only pool
     local capped = running >= tonumber(person[5] or room[4] or ARGV[3])
     call('ZADD', 'turns:' .. pool, capped and served + 1e13 or served, name)  -- CAPPED in include/room
   else
