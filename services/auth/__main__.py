@@ -36,13 +36,19 @@ def serve() -> None:
 
 
 @cli.command()
-def add(name: NameArgument, role: RoleOption = Role.PARTICIPANT) -> None:
-    """Create an account and print its new password, once."""
-    if not is_name(name):
-        raise InvalidInput(f"name: '{name}' is not usable; take lower-case letters, digits and hyphens.")
-    password = new_password()
-    Accounts(_settings().accounts_file).add(name, role, password)
-    typer.echo(password)
+def add(
+    names: Annotated[list[str], typer.Argument(help="Lower-case letters, digits and hyphens, such as user001.")],
+    role: RoleOption = Role.PARTICIPANT,
+) -> None:
+    """Create accounts and print each name with its new password, once."""
+    for name in names:
+        if not is_name(name):
+            raise InvalidInput(f"name: '{name}' is not usable; take lower-case letters, digits and hyphens.")
+    accounts = Accounts(_settings().accounts_file)
+    for name in names:
+        password = new_password()
+        accounts.add(name, role, password)
+        typer.echo(f"{name}\t{password}")
 
 
 @cli.command()

@@ -43,4 +43,5 @@ class FrontDoor(BaseModel):
     admin: Address | None = None
     workspaces: list[WorkspaceAddress]
     door_secret: SecretStr = Field(description="What the web UIs demand of every request: that it came through here.")
+    user: str | None = Field(default=None, description="Who nginx works as, when it is started by root.")
     resolver: str | None = Field(default=None, description="DNS server for names that move: Docker's is 127.0.0.11.")

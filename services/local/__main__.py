@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from services.domain.errors import WorkshopError
 from services.local.folder import WorkshopFolder
+from services.local.front_door import prepare_front_door, require_front_door_programs
 from services.local.parts import REPOSITORY, Part, parts_of, write_redis_config
 from services.local.probes import Probes, require_free_ports, require_redis_server
 from services.local.runner import Runner
@@ -38,6 +40,7 @@ def _prepare(settings: WorkshopSettings, folder: WorkshopFolder) -> list[Part]:
     """Make everything that the parts find when they start, and return them."""
     folder.ensure_credentials(settings.participants, settings.workers)
     write_redis_config(settings, folder)
+    prepare_front_door(settings, folder)
     return parts_of(settings, folder)
 
 
@@ -47,6 +50,7 @@ def up() -> None:
     settings = read_settings()
     folder = _folder_of(settings)
     require_redis_server()
+    require_front_door_programs()
     os.umask(0o077)
     folder.ensure()
     with held_lock(folder):
@@ -111,7 +115,7 @@ def _states(settings: WorkshopSettings, folder: WorkshopFolder) -> list[dict[str
     return rows
 
 
-def _print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), show_header=bool(columns))
     for column in columns or rows[0]:
         table.add_column(column)
@@ -129,13 +133,19 @@ def _announce(settings: WorkshopSettings, folder: WorkshopFolder) -> None:
     _print_table(
         ("what", "where"),
         [
+            ("front door", settings.door_url),
             ("queue manager", settings.url),
             ("its interface", f"{settings.url}/docs"),
             ("data", _shown(folder.path)),
             ("logs", _shown(folder.logs)),
             ("credentials", _shown(folder.credentials)),
+            ("passwords", _shown(folder.sign_in)),
         ],
     )
+    people = json.loads(folder.sign_in.read_text(encoding="utf-8"))
+    out.print("\nOpen your workspace in a browser (its certificate is home-made: the browser asks once):\n")
+    rows = [(str(one["name"]), str(one["address"]), str(one["password"])) for one in people]
+    _print_table(("name", "address", "password"), rows)
     command = _shown(Path(sys.executable).with_name("comfyume"))
     out.print("\nSubmit the first job from another terminal:\n")
     out.print(f"  {command} submit {_shown(FIRST_JOB)} --output-dir out\n", markup=False)

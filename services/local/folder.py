@@ -35,6 +35,20 @@ class WorkshopFolder:
         return self.path / "queue"
 
     @property
+    def door(self) -> Path:
+        """The front door: certificate, configuration, accounts, session keys."""
+        return self.path / "door"
+
+    @property
+    def sign_in(self) -> Path:
+        """Everybody's address and password, `[{"name", "address", "password"}]`: to be handed out, then kept safe."""
+        return self.path / "sign-in.json"
+
+    def web_ui(self, name: str) -> Path:
+        """One participant's own files: saved workflows and settings."""
+        return self.path / "web-uis" / name
+
+    @property
     def logs(self) -> Path:
         """One bounded log a part."""
         return self.path / "logs"
@@ -61,7 +75,7 @@ class WorkshopFolder:
     def ensure(self) -> None:
         """Make the folders, closed to other users of this machine. Raises InvalidInput where that is impossible."""
         try:
-            for folder in (self.path, self.redis, self.queue, self.logs):
+            for folder in (self.path, self.redis, self.queue, self.door, self.logs):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInput(f"WORKSHOP_FOLDER={self.path} cannot be used: {error.strerror}.") from error
@@ -103,12 +117,23 @@ class WorkshopFolder:
                 return SecretStr(one["token"])
         raise InvalidInput(f"{self.credentials} has no token for the {role} {name}.")
 
+    def names(self, role: Role) -> list[str]:
+        """Return who has a credential of that role, in the file's order."""
+        return [one["name"] for one in self.read_credentials() if one.get("role") == role]
+
     def redis_password(self) -> str:
         """Return Redis's password, made at the first start."""
-        file = self.redis / "password"
-        if not file.exists():
-            write_private(file, secrets.token_urlsafe(32))
-        return file.read_text(encoding="utf-8").strip()
+        return _kept_secret(self.redis / "password")
+
+    def door_secret(self) -> str:
+        """Return what the web UIs demand of the front door, made at the first start."""
+        return _kept_secret(self.door / "secret")
+
+
+def _kept_secret(file: Path) -> str:
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(32))
+    return file.read_text(encoding="utf-8").strip()
 
 
 def worker_name(number: int) -> str:

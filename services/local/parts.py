@@ -9,12 +9,17 @@ from pathlib import Path
 from services.domain.names import Role
 from services.kit.private_file import write_private
 from services.local.folder import WorkshopFolder, worker_name
+from services.local.front_door import auth_environment, web_ui_ports
 from services.local.settings import WorkshopSettings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 REDIS = "redis"
 QUEUE_MANAGER = "queue-manager"
+AUTH = "sign-in"
+DOOR = "front-door"
+WEB_UI = "web-ui-"
+"""How the names of the web UIs' parts begin; the participant's name follows."""
 
 STOP_SECONDS = 20.0
 """Between SIGTERM and SIGKILL for parts that only have to close files; takes well under a second when all is well."""
@@ -71,6 +76,9 @@ def parts_of(settings: WorkshopSettings, folder: WorkshopFolder) -> list[Part]:
         _redis(settings, folder),
         _queue_manager(settings, folder),
         *(_worker(settings, folder, worker_name(number)) for number in range(1, settings.workers + 1)),
+        _auth(settings, folder),
+        *(_web_ui(settings, folder, name, port) for name, port in web_ui_ports(settings, folder).items()),
+        _door(settings, folder),
     ]
 
 
@@ -89,6 +97,29 @@ def _queue_manager(settings: WorkshopSettings, folder: WorkshopFolder) -> Part:
     }
     command = (sys.executable, "-m", "services.queue_manager")
     return Part(QUEUE_MANAGER, 1, command, environment, STOP_SECONDS, settings.url)
+
+
+def _auth(settings: WorkshopSettings, folder: WorkshopFolder) -> Part:
+    command = (sys.executable, "-m", "services.auth", "serve")
+    return Part(AUTH, 2, command, auth_environment(settings, folder), STOP_SECONDS, f"127.0.0.1:{settings.auth_port}")
+
+
+def _web_ui(settings: WorkshopSettings, folder: WorkshopFolder, name: str, port: int) -> Part:
+    environment = {
+        "FRONTEND_PARTICIPANT": name,
+        "FRONTEND_QUEUE_URL": settings.url,
+        "FRONTEND_TOKEN_FILE": str(folder.web_ui(name) / "token"),
+        "FRONTEND_DATA_DIR": str(folder.web_ui(name)),
+        "FRONTEND_PORT": str(port),
+        "FRONTEND_DOOR_SECRET": folder.door_secret(),
+    }
+    command = (sys.executable, "-m", "services.frontend")
+    return Part(f"{WEB_UI}{name}", 2, command, environment, STOP_SECONDS, f"{settings.door_url}/{name}/")
+
+
+def _door(settings: WorkshopSettings, folder: WorkshopFolder) -> Part:
+    command = ("nginx", "-p", str(folder.door), "-c", str(folder.door / "nginx.conf"))
+    return Part(DOOR, 3, command, {}, STOP_SECONDS, settings.door_url)
 
 
 def _worker(settings: WorkshopSettings, folder: WorkshopFolder, name: str) -> Part:

@@ -1,14 +1,18 @@
 """Whether a part is ready, asked of the part itself, and whether its port is free before it starts."""
 
 import socket
+import ssl
 import subprocess
+from pathlib import Path
 from typing import Any
+
+import httpx
 
 from services.domain.errors import Conflict, NotFound, WorkshopError
 from services.domain.names import Role
 from services.kit.api_client import ApiClient
 from services.local.folder import WorkshopFolder
-from services.local.parts import QUEUE_MANAGER, REDIS, Part
+from services.local.parts import AUTH, DOOR, QUEUE_MANAGER, REDIS, WEB_UI, Part
 from services.local.settings import WorkshopSettings
 
 REDIS_MAJOR = 7
@@ -48,6 +52,10 @@ def require_free_ports(settings: WorkshopSettings) -> None:
     """Raise Conflict when one of the workshop's ports is taken."""
     require_free_port("127.0.0.1", settings.redis_port, "Redis", "WORKSHOP_REDIS_PORT")
     require_free_port(settings.host, settings.queue_port, "the queue manager", "WORKSHOP_QUEUE_PORT")
+    require_free_port("127.0.0.1", settings.auth_port, "the sign-in", "WORKSHOP_AUTH_PORT")
+    require_free_port(settings.host, settings.door_port, "the front door", "WORKSHOP_DOOR_PORT")
+    require_free_port(settings.host, settings.door_http_port, "the front door", "WORKSHOP_DOOR_HTTP_PORT")
+    require_free_port("127.0.0.1", settings.web_ui_port, "the first web UI", "WORKSHOP_WEB_UI_PORT")
 
 
 class Probes:
@@ -63,6 +71,12 @@ class Probes:
             return self._redis_answers()
         if part.name == QUEUE_MANAGER:
             return self._queue_manager_answers()
+        if part.name == AUTH:
+            return _answers(f"http://127.0.0.1:{self._settings.auth_port}/healthz")
+        if part.name == DOOR:
+            return _answers(f"{self._settings.door_url}/", trust=self._folder.door / "certificate.pem")
+        if part.name.startswith(WEB_UI):
+            return _answers(f"http://127.0.0.1:{part.environment['FRONTEND_PORT']}/healthz")
         return self._worker_is_seen(part.name, since_ms)
 
     def _redis_answers(self) -> bool:
@@ -92,3 +106,13 @@ class Probes:
                 return api.send("GET", path, repeatable=False)
         except WorkshopError:
             return None
+
+
+def _answers(url: str, trust: Path | None = None) -> bool:
+    verify = ssl.create_default_context(cafile=str(trust)) if trust else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if trust:
+        verify.check_hostname = False  # the certificate is for this machine, by whatever name
+    try:
+        return httpx.get(url, verify=verify, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False

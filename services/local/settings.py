@@ -17,7 +17,9 @@ class WorkshopSettings(BaseSettings):
     folder: Path = Field(
         default=Path("workshop"), description="where everything is kept: queue, files, logs, credentials"
     )
-    host: str = Field(default="127.0.0.1", description="address the queue manager listens on; 0.0.0.0 for the network")
+    host: str = Field(
+        default="127.0.0.1", description="address that queue manager and front door listen on; 0.0.0.0 for the network"
+    )
     queue_port: int = Field(default=8180, ge=1, le=65535, description="port of the queue manager")
     redis_port: int = Field(default=8179, ge=1, le=65535, description="port of Redis, on this machine only")
     redis_memory_mb: int = Field(
@@ -25,7 +27,13 @@ class WorkshopSettings(BaseSettings):
     )
     workers: int = Field(default=1, ge=1, le=3, description="how many workers run")
     participants: int = Field(
-        default=20, ge=1, le=200, description="user001, user002, ... get a credential at the first start"
+        default=3, ge=1, le=99, description="user001, user002, ... get a web UI and a password at the first start"
+    )
+    door_port: int = Field(default=8443, ge=1, le=65535, description="port of the front door, HTTPS")
+    door_http_port: int = Field(default=8080, ge=1, le=65535, description="port that leads to the front door")
+    auth_port: int = Field(default=8170, ge=1, le=65535, description="port of the sign-in, on this machine only")
+    web_ui_port: int = Field(
+        default=8201, ge=1, le=65435, description="port of the first web UI, on this machine only; the others follow"
     )
     start_seconds: float = Field(default=300, gt=0, description="how long each part may take until it is ready")
     drain_seconds: float = Field(
@@ -54,10 +62,19 @@ class WorkshopSettings(BaseSettings):
         return self
 
     @property
+    def door_url(self) -> str:
+        """Where a browser on this machine finds the front door."""
+        return f"https://{self._reachable_host}:{self.door_port}"
+
+    @property
     def url(self) -> str:
         """Where this machine reaches the queue manager."""
+        return f"http://{self._reachable_host}:{self.queue_port}"
+
+    @property
+    def _reachable_host(self) -> str:
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.queue_port}"
+        return f"[{host}]" if ":" in host else host
 
 
 def read_settings() -> WorkshopSettings:

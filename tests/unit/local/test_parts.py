@@ -24,7 +24,8 @@ def parts(folder: WorkshopFolder, **values: object) -> dict[str, Part]:
 
 
 def test_the_parts_start_in_the_order_in_which_they_need_each_other(folder: WorkshopFolder) -> None:
-    assert list(parts(folder, workers=2)) == ["redis", "queue-manager", "worker-1", "worker-2"]
+    expected = ["redis", "queue-manager", "worker-1", "worker-2", "sign-in", "web-ui-user001", "front-door"]
+    assert list(parts(folder, workers=2)) == expected
 
 
 def test_the_password_reaches_redis_and_the_queue_manager_and_never_an_argument(folder: WorkshopFolder) -> None:
