@@ -23,5 +23,5 @@ class Plan:
 
 
 LONG = Plan(seconds=180, seed=1, jobs=200)
-SHORT = Plan(seconds=40, seed=7, jobs=40, lease_seconds=5, limit_seconds=180, cancels=300)
+SHORT = Plan(seconds=40, seed=7, jobs=40, lease_seconds=5, limit_seconds=500, cancels=300)
 """The one that `make test` runs."""

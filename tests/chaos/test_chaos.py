@@ -10,7 +10,7 @@ from tests.chaos.plan import SHORT
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 async def test_each_job_has_one_end_and_one_set_of_files_whatever_is_killed(tmp_path: Path) -> None:
     outcome = await kill_test(tmp_path / "room", SHORT, print)
     assert outcome.ends.total() == SHORT.jobs
@@ -19,7 +19,7 @@ async def test_each_job_has_one_end_and_one_set_of_files_whatever_is_killed(tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 async def test_cancels_at_random_moments_hit_their_own_job_only(tmp_path: Path) -> None:
     outcome = await cancel_test(tmp_path / "room", SHORT, print)
     assert outcome.ends["cancelled"] > 0
