@@ -31,7 +31,7 @@ ANSWER_SECONDS = 10.0
 
 AWAY = "The queue's store does not answer at the moment; please send the same request again in a few seconds."
 FULL = "The queue's store is full, so nothing new can be taken in; jobs that run still finish. Try again later."
-
+REFUSED = "The store refuses to sign us in; check the user and the password in its address."
 
 # hiredis declares a tuple of one element; it takes any number.
 _pack = cast("Callable[[Command], bytes]", hiredis.pack_command)
@@ -54,6 +54,8 @@ def domain_error(reply: Exception) -> Exception:
         return StorageFull(FULL)
     if word in ("LOADING", "BUSY", "MASTERDOWN", "READONLY"):
         return Unavailable(AWAY)
+    if word in ("WRONGPASS", "NOAUTH", "NOPERM"):
+        return Unavailable(REFUSED)
     return RedisReplyError(str(reply))
 
 

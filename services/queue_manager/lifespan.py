@@ -120,7 +120,7 @@ def ticks(state: State) -> list[Tick]:
         await pools.repool(now_ms())
 
     async def forget() -> None:
-        for participant, job_id in await jobs.forget_ended(now_ms()):
+        for participant, job_id in await jobs.forget_ended():
             await state["outputs"].remove(participant, job_id)
             await state["archive"].remove(participant, job_id)
 

@@ -76,6 +76,8 @@ class Reading(Base):
         if before and not before.isdigit():
             raise InvalidInput("`before` is not a cursor of this list; leave it out to begin with the newest jobs.")
         wanted = set(states or JobState)
+        if participant is None and wanted == {JobState.RUNNING}:
+            return await self._running(limit), None
         indexes = self._indexes(participant, wanted)
         found: list[Job] = []
         cursor = before
@@ -90,6 +92,15 @@ class Reading(Base):
             if len(page) < limit:
                 return found, None
         return found, cursor
+
+    async def _running(self, limit: int) -> list[Job]:
+        """What runs in the room: as many jobs as workers, which stand last in a list from new to old."""
+        leased = await self._redis.execute("ZRANGE", keys.LEASES, 0, max(limit, 200) - 1)
+        ids = [job_id.decode() for job_id in leased]
+        records = await self._read([("HGETALL", keys.job(job_id)) for job_id in ids])
+        found = [job_of(job_id, record_of(record)) for job_id, record in zip(ids, records, strict=True) if record]
+        running = [job for job in found if job.state is JobState.RUNNING]
+        return sorted(running, key=lambda job: job.started_at or 0, reverse=True)[:limit]
 
     @staticmethod
     def _indexes(participant: str | None, wanted: set[JobState]) -> list[str]:

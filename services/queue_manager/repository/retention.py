@@ -13,7 +13,7 @@ class Retention(Base):
         code = await self._scripts.forget(job_id)
         check(code, job_id, f"Job {job_id} has not ended; cancel it first, then delete it.")
 
-    async def forget_ended(self, now: int, limit: int = 100) -> list[tuple[str, str]]:
+    async def forget_ended(self, limit: int = 100) -> list[tuple[str, str]]:
         """Drop what points to ended jobs whose record has expired; answers (participant, job id), for the files' sake.
 
         Looks at the `limit` oldest only; to be called regularly.
