@@ -34,6 +34,7 @@ FILE_LISTS = {
     ("LoadImage", "image"): ["image"],
     ("LoadImageMask", "image"): ["image"],
     ("LoadVideo", "file"): ["video"],
+    ("LoadAudio", "audio"): ["audio", "video"],
 }
 """Inputs whose choices are files in the input folder, with the kinds of content they take."""
 

@@ -1,6 +1,7 @@
-"""Reads picture files into arrays as ComfyUI's LoadImage does: through FFmpeg, and through Pillow where that fails.
+"""Reads picture, video and sound files into arrays.
 
-The two differ: a JPEG decoded by FFmpeg is up to 3 levels away from the same file decoded by Pillow.
+Pictures go through FFmpeg, and through Pillow where that fails, as ComfyUI's LoadImage does it. The two differ: a JPEG
+decoded by FFmpeg is up to 3 levels away from the same file decoded by Pillow.
 """
 
 import itertools
@@ -13,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps, ImageSequence
 
 from services.worker.rehearsal.pixels import Pixels, as_picture
+from services.worker.rehearsal.values import Audio, Video
 
 BYTE_FORMATS = ("yuvj420p", "yuvj422p", "yuvj444p", "rgb24", "rgba", "pal8")
 """FFmpeg pixel formats that are read as bytes and divided by 255; all others are converted to float planes."""
@@ -38,12 +40,26 @@ def read_picture(path: Path) -> tuple[Pixels, Pixels]:
     return pixels, np.zeros((len(pixels), 64, 64), np.float32)
 
 
-def read_frames(path: Path) -> tuple[Pixels, float, Any]:
-    """A video's frames (without alpha), its frames per second, and None for a sound."""
+def read_video(path: Path) -> Video:
+    """A video's frames (without alpha), its rate, and its sound if it has one."""
     frames = _with_ffmpeg(path)
     with av.open(str(path)) as container:
         rate = container.streams.video[0].average_rate
-    return np.stack(frames)[..., :3], float(rate or 1), None
+    return Video(np.stack(frames)[..., :3], Fraction(rate or 1), read_sound(path))
+
+
+def read_sound(path: Path) -> Audio | None:
+    """The first sound of a file as floats; None when it has none."""
+    parts: list[Any] = []
+    resampler = av.AudioResampler(format="fltp")
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return None
+        rate = int(container.streams.audio[0].rate)
+        for frame in container.decode(audio=0):
+            parts += [part.to_ndarray() for part in resampler.resample(frame)]
+    waveform = np.concatenate(parts, axis=1) if parts else np.zeros((1, 0), np.float32)
+    return {"waveform": waveform.astype(np.float32)[None], "sample_rate": rate}
 
 
 def _with_ffmpeg(path: Path) -> list[Pixels]:

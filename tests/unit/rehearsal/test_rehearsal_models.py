@@ -168,15 +168,17 @@ def test_a_saved_video_plays_and_says_that_it_is_a_rehearsal(bench: Bench) -> No
         assert sum(1 for _ in container.decode(video=0)) == 9
 
 
-def test_a_video_is_loaded_again_with_its_frames_and_rate(bench: Bench) -> None:
+def test_a_video_is_loaded_again_with_its_frames_rate_and_sound(bench: Bench) -> None:
     frames = draw_pictures(Latent(64, 32, frames=5, seed=1))
-    video = bench.out("CreateVideo", images=frames, fps=10.0)
-    encoding = {"encoding": "re-encode", "crf": 20.0}
-    codec = {"codec": "h264", "encoding": encoding}
+    sound = bench.out("LTXVAudioVAEDecode", samples=AudioLatent(0.5, 3), audio_vae=MODEL)
+    video = bench.out("CreateVideo", images=frames, fps=10.0, audio=sound)
+    codec = {"codec": "h264", "encoding": {"encoding": "re-encode", "crf": 20.0}}
     saved = bench.saved(bench.run("SaveVideo", video=video, filename_prefix="v", format="mp4", codec=codec))[0]
     loaded = bench.out("LoadVideo", file=f"{saved.name} [output]")
-    pixels, sound, rate, depth = bench.run("GetVideoComponents", video=loaded).outputs
-    assert (pixels.shape, sound, rate, depth) == ((5, 32, 64, 3), None, 10.0, 8)
+    pixels, heard, rate, depth = bench.run("GetVideoComponents", video=loaded).outputs
+    assert (pixels.shape, rate, depth) == ((5, 32, 64, 3), 10.0, 8)
+    assert heard["waveform"].shape[:2] == (1, 2)
+    assert heard["waveform"].shape[2] / heard["sample_rate"] == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.parametrize("codec", ["vp9", "av1"])
@@ -215,6 +217,20 @@ def test_sounds_are_written(bench: Bench, node: str, inputs: dict[str, Any], cod
         stream = container.streams.audio[0]
         assert stream.codec_context.name.startswith(codec.removeprefix("lib")[:3])
         assert (stream.rate, stream.channels) == (48_000, 2)
+
+
+def test_a_sound_is_loaded_again(bench: Bench) -> None:
+    sound = bench.out("LTXVAudioVAEDecode", samples=AudioLatent(0.5, 3), audio_vae=MODEL)
+    saved = bench.saved(bench.run("SaveAudio", audio=sound, filename_prefix="s"), "audio")[0]
+    loaded = bench.out("LoadAudio", audio=f"{saved.name} [output]")
+    assert loaded["sample_rate"] == sound["sample_rate"]
+    np.testing.assert_allclose(loaded["waveform"], sound["waveform"], atol=1e-4)
+
+
+def test_a_file_without_sound_is_refused(bench: Bench) -> None:
+    Image.new("RGB", (4, 4)).save(bench.folders.root / "input" / "p.png")
+    with pytest.raises(ValueError, match="No audio"):
+        bench.out("LoadAudio", audio="p.png")
 
 
 def test_opus_refuses_a_sample_rate_it_does_not_have(bench: Bench) -> None:

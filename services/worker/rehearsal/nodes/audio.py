@@ -5,8 +5,11 @@ from typing import Any
 import av
 import numpy as np
 
+from services.worker.rehearsal.folders import Folders
+from services.worker.rehearsal.nodes.image_files import file_exists, file_hash
 from services.worker.rehearsal.nodes.registry import NodeResult, NodeRun, node
 from services.worker.rehearsal.nodes.video import file_texts
+from services.worker.rehearsal.picture_files import read_sound
 from services.worker.rehearsal.values import Audio, AudioLatent, Latent, Model
 
 SAMPLE_RATE = 24_000
@@ -26,6 +29,25 @@ def ltxv_audio_vae_decode(run: NodeRun, *, samples: AudioLatent | Latent, audio_
     time = np.arange(int(latent.seconds * SAMPLE_RATE), dtype=np.float64) / SAMPLE_RATE
     tone = (np.sin(2 * np.pi * pitch * time) * LOUDNESS).astype(np.float32)
     return ({"waveform": np.stack([tone, tone])[None], "sample_rate": SAMPLE_RATE},)
+
+
+def audio_exists(folders: Folders, audio: str | None = None, **_: Any) -> bool | str:
+    """True, or the sentence ComfyUI gives for a missing file."""
+    return file_exists(folders, audio) is True or f"Invalid audio file: {audio}"
+
+
+def audio_hash(folders: Folders, audio: str, **_: Any) -> str:
+    """The content's hash."""
+    return file_hash(folders, audio)
+
+
+@node("LoadAudio", fingerprint=audio_hash, validate=audio_exists, validated=["audio"])
+def load_audio(run: NodeRun, *, audio: str) -> tuple[Audio]:
+    """The sound of a file in the input folder. Raises ValueError when there is none in it."""
+    sound = read_sound(run.folders.input_path(audio))
+    if sound is None:
+        raise ValueError("No audio stream found in the file.")
+    return (sound,)
 
 
 @node("EmptyAudio")

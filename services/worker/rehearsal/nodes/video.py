@@ -14,7 +14,7 @@ from PIL import Image
 
 from services.worker.rehearsal.nodes.image_files import REHEARSAL_NOTE, file_exists, png_text
 from services.worker.rehearsal.nodes.registry import NodeResult, NodeRun, node
-from services.worker.rehearsal.picture_files import read_frames
+from services.worker.rehearsal.picture_files import read_video
 from services.worker.rehearsal.pixels import Pixels, to_bytes
 from services.worker.rehearsal.values import Audio, Video
 
@@ -51,9 +51,8 @@ def video_changed(folders: Any, file: str, **_: Any) -> float:
 
 @node("LoadVideo", fingerprint=video_changed, validate=video_exists, validated=["file"])
 def load_video(run: NodeRun, *, file: str) -> tuple[Video]:
-    """A video from the input folder, without its sound."""
-    frames, rate, audio = read_frames(run.folders.input_path(file))
-    return (Video(frames, Fraction(rate).limit_denominator(1001), audio),)
+    """A video from the input folder."""
+    return (read_video(run.folders.input_path(file)),)
 
 
 @node("SaveVideo")
