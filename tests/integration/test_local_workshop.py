@@ -78,11 +78,8 @@ def test_a_second_start_says_where_the_first_one_runs(workshop: LocalWorkshop) -
 
 def test_status_names_every_part_and_where_it_is(workshop: LocalWorkshop) -> None:
     rows = json.loads(workshop.verb("status", "--json").stdout)
-    assert [(row["part"], row["state"]) for row in rows] == [
-        ("redis", "ready"),
-        ("queue-manager", "ready"),
-        ("worker-1", "ready"),
-    ]
+    assert [row["part"] for row in rows][:3] == ["redis", "queue-manager", "worker-1"]
+    assert {row["state"] for row in rows} == {"ready"}
     assert rows[1]["where"] == workshop.recorded["url"]
 
 
@@ -122,23 +119,22 @@ def test_after_sigkill_of_everything_the_queue_is_as_it_was(workshop: LocalWorks
 
 def test_a_part_that_dies_is_named_and_started_again(workshop: LocalWorkshop) -> None:
     for part in ("redis", "queue-manager", "worker-1"):
-        ready = f"{part:<13} | ready"
-        before = workshop.text.count(ready)
+        before = workshop.said(part, "ready")
         os.kill(workshop.pid(part), signal.SIGKILL)
-        wait_for(lambda ready=ready, before=before: workshop.text.count(ready) > before, f"{part} to be back")  # type: ignore[misc]
-        assert f"{part:<13} | died with exit code -9" in workshop.text
+        wait_for(lambda part=part, before=before: workshop.said(part, "ready") > before, f"{part} to be back")  # type: ignore[misc]
+        assert workshop.said(part, "died with exit code -9")
     done = workshop.comfyume("submit", str(FIRST_JOB / "workflow.json"), "--watch")
     assert done.returncode == 0, done.stderr
 
 
 def test_parts_that_outlived_their_runner_are_ended_by_the_next_start(workshop: LocalWorkshop) -> None:
-    left = [psutil.Process(workshop.pid(part)) for part in ("redis", "queue-manager", "worker-1")]
+    left = [psutil.Process(int(part["pid"])) for part in workshop.recorded["parts"]]
     workshop.kill_runner()
     assert all(is_alive(process) for process in left)
 
     workshop.ensure_up()
 
-    assert workshop.text.count("left over") == 3
+    assert workshop.text.count("left over") == len(left) >= 3
     assert not any(is_alive(process) for process in left)
 
 
@@ -147,7 +143,8 @@ def test_the_end_comes_in_order_and_leaves_nothing_behind(workshop: LocalWorksho
     family = [one for process in processes for one in (process, *process.children(recursive=True))]
     assert workshop.stop(signal.SIGINT) == 0
     stops = [line.split()[1] for line in workshop.text.splitlines() if line.endswith("| stopped")]
-    assert stops == ["worker-1", "queue-manager", "redis"]
+    assert len(stops) == len(processes)
+    assert stops[-2:] == ["queue-manager", "redis"]
     wait_for(lambda: not any(is_alive(process) for process in family), "every process to be gone")
     assert workshop.recorded["parts"] == []
     status = workshop.verb("status")

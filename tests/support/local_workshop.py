@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,11 +15,15 @@ from pydantic import SecretStr
 
 from services.kit.api_client import ApiClient
 from services.local.running import is_alive
-from tests.support.ports import free_port
+from tests.support.ports import free_port, free_ports
 from tests.support.wait import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIRST_JOB = REPOSITORY / "services" / "local" / "examples" / "first-job"
+PORTS = ("QUEUE", "REDIS", "AUTH", "DOOR", "DOOR_HTTP")
+MOST_PARTICIPANTS = 5
+"""Each has a web UI on a port of its own, one after the other."""
+
 UP = "Ctrl-C stops the workshop"
 """The last sentence of a complete start."""
 
@@ -36,12 +41,8 @@ class LocalWorkshop:
                 if not name.startswith(("WORKSHOP_", "COMFY", "QUEUE_", "WORKER_", "FORCE_COLOR"))
             },
             "WORKSHOP_FOLDER": str(self.folder),
-            "WORKSHOP_QUEUE_PORT": str(free_port()),
-            "WORKSHOP_REDIS_PORT": str(free_port()),
-            "WORKSHOP_DOOR_PORT": str(free_port()),
-            "WORKSHOP_DOOR_HTTP_PORT": str(free_port()),
-            "WORKSHOP_AUTH_PORT": str(free_port()),
-            "WORKSHOP_WEB_UI_PORT": str(free_port()),
+            **{f"WORKSHOP_{name}_PORT": str(free_port()) for name in PORTS},
+            "WORKSHOP_WEB_UI_PORT": str(free_ports(MOST_PARTICIPANTS)),
             "COMFYUME_WORKSHOP": str(self.folder),
             **variables,
         }
@@ -78,6 +79,10 @@ class LocalWorkshop:
     def pid(self, part: str) -> int:
         """The process id of one part, 0 while it does not run."""
         return next((int(one["pid"]) for one in self.recorded["parts"] if one["name"] == part), 0)
+
+    def said(self, part: str, words: str) -> int:
+        """How often the runner said something about a part that begins with these words."""
+        return len(re.findall(rf"^\S+ {re.escape(part)} *\| {re.escape(words)}", self.text, re.MULTILINE))
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it in order and return its exit code."""
