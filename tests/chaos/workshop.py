@@ -15,7 +15,7 @@ from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 from tests.support.wait import wait_for
 
-START_LIMIT_SECONDS = 120.0
+START_LIMIT_SECONDS = 300.0
 
 
 class Workshop:
