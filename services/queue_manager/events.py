@@ -43,7 +43,7 @@ class Watch:
     def take(self, event: Event) -> None:
         """Hand a live event to the viewer, or hold it."""
         if self.held is None:
-            self.viewer.deliver(event)
+            self._deliver(event)
         elif len(self.held) < MAX_HELD:
             self.held.append(event)
         else:
@@ -53,8 +53,16 @@ class Watch:
         """Hand over what came meanwhile; from here on live events go straight through."""
         held, self.held = self.held or [], None
         for event in held:
-            if event.id > self.replayed.get(event.stream, (-1, 0)):
-                self.viewer.deliver(event)
+            self._deliver(event)
+
+    def _deliver(self, event: Event) -> None:
+        """Hand over what the replay has not handed over already; the reading task may be behind it."""
+        if self.replayed:
+            last = self.replayed.get(event.stream)
+            if last is not None and event.id <= last:
+                return
+            self.replayed.pop(event.stream, None)
+        self.viewer.deliver(event)
 
 
 class EventHub:

@@ -118,6 +118,22 @@ async def test_events_between_joining_and_replaying_come_once(redis: RedisConnec
     assert viewer.seen == ["1", "2", "3", "4"]
 
 
+async def test_events_that_the_reading_task_finds_after_the_replay_do_not_come_again(
+    redis: RedisConnection, jobs: JobRepository
+) -> None:
+    hub = EventHub(redis, lambda: PEOPLE)
+    viewer = Collector()
+    watch = await hub.join(viewer, "anna")
+    await _tell(jobs, "anna", "1", "2")
+    await hub.catch_up(watch, (0, 0))
+    task = asyncio.create_task(hub.run())
+    await _tell(jobs, "anna", "3")
+    await wait_until(lambda: "3" in viewer.seen, "the event after the replay")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert viewer.seen == ["1", "2", "3"]
+
+
 async def test_a_viewer_without_a_last_event_sees_only_what_is_new(redis: RedisConnection, jobs: JobRepository) -> None:
     await _tell(jobs, "anna", "old")
     async with _running(redis) as hub:
