@@ -269,9 +269,9 @@ class Replay(Server):
                 await socket.send_bytes(base64.b64decode(entry["frame"]))
                 continue
             message = entry["text"]
-            if message["type"] in LAST_WORDS:
-                self._ended.add(message["data"]["prompt_id"])
             await socket.send_str(json.dumps(message).replace("<client>", client_id[-32:]))
+            if message["type"] in LAST_WORDS:  # only now: whoever asks first must not find the end before it was told
+                self._ended.add(message["data"]["prompt_id"])
 
     async def _stats(self, _: web.Request) -> web.Response:
         return web.json_response({"system": {"comfyui_version": "0.33.0"}, "devices": [{"name": "cpu", "type": "cpu"}]})
