@@ -38,7 +38,7 @@ def test_every_route_is_documented() -> None:
     assert {(method, path) for method, path in existing if method not in ("WS", "HEAD")} <= documented
 
 
-@pytest.mark.parametrize(("method", "path", "operation"), operations(), ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("method", "path", "operation"), [*operations()], ids=lambda value: str(value)[:60])
 def test_an_operation_says_what_it_does_what_it_refuses_and_who_may(
     method: str, path: str, operation: dict[str, Any]
 ) -> None:
