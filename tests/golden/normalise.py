@@ -15,6 +15,9 @@ TIMES = {"timestamp", "create_time", "execution_start_time", "execution_end_time
 UNORDERED = {"executed", "current_outputs", "dependent_outputs"}
 """Lists that ComfyUI makes from Python sets; their order changes from run to run."""
 
+HELP_TEXTS = {"tooltip", "output_tooltips", "search_aliases", "essentials_category"}
+"""Words for people, written by ComfyUI's authors: facts are recorded here, texts are not."""
+
 
 class Normaliser:
     """Remembers one scenario's own ids and its first queue number, to tell later answers relative to them."""
@@ -26,7 +29,7 @@ class Normaliser:
     def __call__(self, value: Any) -> Any:
         """Return the value without what changes from run to run."""
         if isinstance(value, dict):
-            return {self._text(key): self._entry(key, entry) for key, entry in value.items()}
+            return {self._text(key): self._entry(key, entry) for key, entry in value.items() if key not in HELP_TEXTS}
         if isinstance(value, list):
             if _is_queue_item(value):
                 number, prompt_id, graph, extra_data, outputs = value
