@@ -134,7 +134,10 @@ import asyncio, sys
 from pathlib import Path
 from services.worker.comfyui.process import EngineProcess
 async def main():
-    engine = await EngineProcess.start(["sleep", "300"], output=Path({str(tmp_path / "log")!r}))
+    program = [sys.executable, "-c", "import time; print('on', flush=True); time.sleep(300)"]
+    engine = await EngineProcess.start(program, output=Path({str(tmp_path / "log")!r}))
+    while engine.last_words != "on":
+        await asyncio.sleep(0.02)
     print(engine._process.pid, flush=True)
     await engine.exited
 asyncio.run(main())
