@@ -40,15 +40,24 @@ for _, member in ipairs(firsts) do
   local first = read_job(string.sub(member, 2))
   firsts_of[first.participant] = (firsts_of[first.participant] or 0) + 1
   if first.participant == person.name then
-    local score = tonumber(redis.call('ZSCORE', own_line, first.id))
-    local by_class = room.discipline == 'priority'
-    if by_class and score < own_score or not by_class and score - first.rank * RANK < own_order then
-      index = index - 1
-    end
+    local score, by_class = tonumber(redis.call('ZSCORE', own_line, first.id)), room.discipline == 'priority'
+    local earlier = by_class and score < own_score or not by_class and score - first.rank * RANK < own_order
+    index = earlier and index - 1 or index
   end
 end
 
 local own_turn = redis.call('ZRANK', turns, person.name)
+local own_turn_score = tonumber(redis.call('ZSCORE', turns, person.name))
+
+-- By arrival (and class): somebody whose next job is later than this one has none before it, except that a
+-- participant who is not at his running cap goes before one who is.
+local own_key = room.discipline == 'priority' and job.rank * RANK + job.arrival or job.arrival
+local function count_earlier(name, turn)
+  if index == 0 and turn > own_turn_score or index > 0 and turn % CAPPED > own_key then return 0 end
+  local count = count_before('line:' .. job.pool .. ':' .. name, job.rank, job.arrival, true) - (firsts_of[name] or 0)
+  return index == 0 and not firsts_of[name] and math.max(1, count) or count
+end
+
 local people, others = redis.call('ZRANGE', turns, #firsts, #firsts + SAMPLE, 'WITHSCORES'), 0
 local counted, place = 0, #firsts - 1
 for i = 1, #people, 2 do
@@ -59,7 +68,7 @@ for i = 1, #people, 2 do
       local waiting = redis.call('ZCARD', 'line:' .. job.pool .. ':' .. name) - (firsts_of[name] or 0)
       ahead = math.max(0, math.min(waiting, place < own_turn and index + 1 or index))
     else
-      ahead = count_before('line:' .. job.pool .. ':' .. name, job.rank, job.arrival, true) - (firsts_of[name] or 0)
+      ahead = count_earlier(name, tonumber(people[i + 1]))
     end
     others, counted = others + math.max(0, ahead), counted + 1
   end
