@@ -71,7 +71,11 @@ class StreamReader:
         self._blocking = redis.another()
 
     async def follow(self, positions: Mapping[str, EventId], block_ms: int) -> list[Event]:
-        """Wait for entries behind the given positions; answers them in the order of their ids."""
+        """Wait for entries behind the given positions; answers them in the order of their ids.
+
+        Where a stream has more than one page, what other streams have behind that page waits for the next call: a
+        viewer that resumes behind an id must have seen everything before it.
+        """
         ids = [spell_id(position) for position in positions.values()]
         found = await self._blocking.execute(
             "XREAD", "COUNT", _LIVE_PAGE, "BLOCK", block_ms, "STREAMS", *positions, *ids
@@ -83,7 +87,8 @@ class StreamReader:
         ]
         if len(events) > 1:
             events.sort(key=lambda event: event.id)
-        return events
+        cut_short = [_read_id(entries[-1][0]) for _, entries in found or () if len(entries) == _LIVE_PAGE]
+        return [event for event in events if event.id <= min(cut_short)] if cut_short else events
 
     async def close(self) -> None:
         """Give the connection back that `follow` used."""

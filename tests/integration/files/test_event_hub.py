@@ -134,6 +134,23 @@ async def test_events_that_the_reading_task_finds_after_the_replay_do_not_come_a
     assert viewer.seen == ["1", "2", "3"]
 
 
+async def test_a_burst_in_one_stream_does_not_let_later_events_of_another_overtake_it(
+    redis: RedisConnection, jobs: JobRepository
+) -> None:
+    hub = EventHub(redis, lambda: PEOPLE)
+    viewer = Collector()
+    await _watch(hub, viewer, EVERYBODY, None)
+    await _tell(jobs, "anna", *map(str, range(250)))
+    await _tell(jobs, "bert", "last")
+    task = asyncio.create_task(hub.run())
+    await wait_until(lambda: len(viewer.events) == 251, "all events")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    ids = [event.id for event in viewer.events]
+    assert ids == sorted(ids)
+    assert set(viewer.seen) == {*map(str, range(250)), "last"}
+
+
 async def test_a_viewer_without_a_last_event_sees_only_what_is_new(redis: RedisConnection, jobs: JobRepository) -> None:
     await _tell(jobs, "anna", "old")
     async with _running(redis) as hub:
