@@ -125,6 +125,7 @@ def test_a_process_that_hangs_does_not_hold_the_change_up_for_ever(
     try:
         answer = otto.put("/api/credentials/participant/vera")
         assert answer.status_code == 201
+        assert "did not acknowledge" in queue.log.read_text()  # it was waited for, but not for ever
     finally:
         os.kill(other.pid, signal.SIGCONT)
     token = answer.json()["token"]
