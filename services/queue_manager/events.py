@@ -7,7 +7,7 @@ or out of order. Where ids of two streams fall into the same millisecond an even
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.domain.errors import WorkshopError
@@ -38,12 +38,11 @@ class Watch:
     viewer: Viewer
     participant: str
     held: list[Event] | None = field(default_factory=list)
-    replayed: dict[str, EventId] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
         """Hand a live event to the viewer, or hold it."""
         if self.held is None:
-            self._deliver(event)
+            self.viewer.deliver(event)
         elif len(self.held) < MAX_HELD:
             self.held.append(event)
         else:
@@ -53,16 +52,7 @@ class Watch:
         """Hand over what came meanwhile; from here on live events go straight through."""
         held, self.held = self.held or [], None
         for event in held:
-            self._deliver(event)
-
-    def _deliver(self, event: Event) -> None:
-        """Hand over what the replay has not handed over already; the reading task may be behind it."""
-        if self.replayed:
-            last = self.replayed.get(event.stream)
-            if last is not None and event.id <= last:
-                return
-            self.replayed.pop(event.stream, None)
-        self.viewer.deliver(event)
+            self.viewer.deliver(event)
 
 
 class EventHub:
@@ -105,7 +95,11 @@ class EventHub:
     async def catch_up(self, watch: Watch, after: EventId | None) -> None:
         """Hand over what came since `after` and what was held back; from then on events come as they happen."""
         if after is not None:
-            await self._replay(watch, self._streams_of(watch.participant), after)
+            # One cut through all streams: up to where the reading task is now the past, behind it what it will bring.
+            streams = self._streams_of(watch.participant)
+            until = {stream: self._positions[stream] for stream in streams if stream in self._positions}
+            watch.held = []
+            await self._replay(watch, until, after)
         watch.caught_up()
 
     def leave(self, watch: Watch) -> None:
@@ -198,32 +192,29 @@ class EventHub:
         ]
         await self._redis.pipeline(commands)
 
-    async def _replay(self, watch: Watch, streams: Sequence[str], after: EventId) -> None:
-        """Send what came since `after`; everything newer than that arrives through `held`."""
-        gap = await self._reader.has_gap([stream for stream in streams if stream != keys.ROOM_EVENTS], after)
-        events = await self._since(streams, after)
+    async def _replay(self, watch: Watch, until: Mapping[str, EventId], after: EventId) -> None:
+        """Send what came since `after`, in each stream up to the given id."""
+        gap = await self._reader.has_gap([stream for stream in until if stream != keys.ROOM_EVENTS], after)
+        events = await self._since(until, after)
         if gap or len(events) > MAX_REPLAYED:
             watch.viewer.deliver(missed_event(after))
         for event in events[-MAX_REPLAYED:]:  # one more than that tells that there were too many
             await watch.viewer.drained()
             watch.viewer.deliver(event)
-        for event in events:
-            watch.replayed[event.stream] = event.id
 
-    async def _since(self, streams: Sequence[str], after: EventId) -> list[Event]:
+    async def _since(self, until: Mapping[str, EventId], after: EventId) -> list[Event]:
         """Collect the events behind `after` in the order of their ids; if there are too many, the newest of them.
 
         The id names an entry of one stream. In the others its whole millisecond counts as not seen yet.
         """
-        named = await self._reader.contains(streams, after)
-        seen_in = set(named[:1]) if len(streams) > 1 else set(streams)
-        newest = await self._reader.last_ids(streams)
+        named = await self._reader.contains(list(until), after)
+        seen_in = set(named[:1]) if len(until) > 1 else set(until)
         events: list[Event] = []
-        for stream in streams:
+        for stream, last in until.items():
             exact = stream in seen_in or not named
             start = (after[0], after[1] + 1) if exact else (after[0], 0)
-            while start <= newest[stream]:
-                page = await self._reader.page(stream, start, newest[stream])
+            while start <= last:
+                page = await self._reader.page(stream, start, last)
                 events += page
                 if len(page) < HISTORY_PAGE:
                     break

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from services.domain.errors import InvalidInput
-from services.kit.redis_connection import RedisConnection
+from services.kit.redis_connection import Command, RedisConnection
 from services.queue_manager import keys
 from services.queue_manager.viewers import Event
 
@@ -95,10 +95,11 @@ class StreamReader:
         await self._blocking.close()
 
     async def last_ids(self, streams: Sequence[str]) -> dict[str, EventId]:
-        """Return the id of the newest entry of each stream; FIRST for one that is empty."""
-        answers = await self._redis.pipeline([("XREVRANGE", stream, "+", "-", "COUNT", 1) for stream in streams])
+        """Return the id of the newest entry of each stream at one moment; FIRST for one that is empty."""
+        looks: list[Command] = [("XREVRANGE", stream, "+", "-", "COUNT", 1) for stream in streams]
+        answers = await self._redis.pipeline([("MULTI",), *looks, ("EXEC",)])
         _raise_first(answers)
-        pairs = zip(streams, answers, strict=True)
+        pairs = zip(streams, answers[-1], strict=True)
         return {stream: _read_id(entries[0][0]) if entries else FIRST for stream, entries in pairs}
 
     async def page(self, stream: str, start: EventId, stop: EventId) -> list[Event]:
