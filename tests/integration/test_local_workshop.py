@@ -100,6 +100,42 @@ def test_redis_is_durable_closed_and_never_evicts(workshop: LocalWorkshop) -> No
         assert to_redis.recv(100).startswith(b"-NOAUTH")
 
 
+def test_everybody_has_a_web_ui_behind_the_front_door(workshop: LocalWorkshop) -> None:
+    for name in ("user001", "user002"):
+        with workshop.browser(name) as browser:
+            assert browser.get(f"/{name}/").status_code == 200
+            assert "KSampler" in browser.get(f"/{name}/api/object_info").json()
+    with workshop.browser("user001") as browser:
+        assert browser.get("/user002/").status_code == 403
+    assert stat.S_IMODE((workshop.folder / "sign-in.json").stat().st_mode) == 0o600
+
+
+def test_somebody_joins_and_leaves_and_the_others_stay_connected(workshop: LocalWorkshop) -> None:
+    before = {part["name"]: part["pid"] for part in workshop.recorded["parts"]}
+    assert workshop.comfyume("participants", "add", "dora").returncode == 0
+    wait_for(lambda: workshop.said("web-ui-dora", "ready"), "dora's web UI")
+    with workshop.browser("dora") as dora:
+        wait_for(lambda: dora.get("/dora/api/settings").status_code == 200, "the front door to lead to dora")
+    assert workshop.comfyume("participants", "remove", "dora", "--yes").returncode == 0
+    wait_for(lambda: workshop.said("web-ui-dora", "stopped"), "dora's web UI to end")
+    after = {part["name"]: part["pid"] for part in workshop.recorded["parts"]}
+    assert {name: after.get(name) for name in before} == before
+
+
+def test_a_new_password_is_one_command_and_ends_that_persons_sessions(workshop: LocalWorkshop) -> None:
+    with workshop.browser("user001") as first, workshop.browser("user002") as second:
+        assert first.get("/user001/api/settings").status_code == 200
+        assert second.get("/user002/api/settings").status_code == 200
+        done = workshop.verb("password", "user001")
+        assert done.returncode == 0, done.stderr
+        assert first.get("/user001/api/settings").status_code == 401
+        assert second.get("/user002/api/settings").status_code == 200
+    with workshop.browser("user001") as again:
+        assert again.get("/user001/api/settings").status_code == 200
+        assert again.auth is not None
+    assert workshop.verb("password", "nobody").returncode == 4
+
+
 def test_after_sigkill_of_everything_the_queue_is_as_it_was(workshop: LocalWorkshop) -> None:
     set_paused(workshop, paused=True)
     submitted = workshop.comfyume("submit", *[str(FIRST_JOB / "workflow.json")] * 3, "--label", "a take")
@@ -165,7 +201,7 @@ def test_a_port_in_use_is_named_with_the_setting_that_changes_it(tmp_path: Path,
 
 
 def test_a_part_that_cannot_start_is_shown_with_its_last_lines(tmp_path: Path) -> None:
-    workshop = LocalWorkshop(tmp_path)
+    workshop = LocalWorkshop(tmp_path, WORKSHOP_PARTICIPANTS="1")
     done = workshop.verb("up", QUEUE_LEASE_SECONDS="soon")
     assert done.returncode == 1
     assert "queue-manager" in done.stderr
