@@ -15,10 +15,13 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from services.domain.errors import Conflict, InvalidInput, NotFound, NotSignedIn, Unavailable
+from services.domain.errors import Conflict, InvalidInput, NotFound, NotSignedIn, StorageFull, Unavailable
 from services.domain.names import Name, Role, is_name
+from services.kit.logs import get_logger
 from services.kit.redis_connection import RedisConnection
 from services.queue_manager import keys
+
+log = get_logger(__name__)
 
 TOKEN_PATTERN = r"^cme_[A-Za-z0-9_-]{43}$"  # noqa: S105 - the form of a token, not one
 _TOKEN = re.compile(TOKEN_PATTERN)
@@ -133,10 +136,11 @@ class Credentials:
         self._known = False
 
     async def load(self, bootstrap: list[BootstrapCredential], now: int) -> None:
-        """Read the whole table, after adding those of `bootstrap` whose names have no credential yet."""
-        for entry in bootstrap:
-            value = StoredCredential(sha256=digest(entry.token), created_at=now).model_dump_json().encode()
-            await self._redis.execute("HSETNX", keys.CREDENTIALS, f"{entry.role}:{entry.name}", value)
+        """Read the whole table, after adding those of `bootstrap` that were never taken over and have no credential."""
+        try:
+            await self._take_over(bootstrap, now)
+        except StorageFull:  # those who have a credential must still get in: their jobs have to end
+            log.warning("the bootstrap credentials were not taken over, because the store is full")
         flat = await self._redis.execute("HGETALL", keys.CREDENTIALS)
         self._by_digest.clear()
         self._stored.clear()
@@ -144,6 +148,16 @@ class Credentials:
             role, _, name = field.decode().partition(":")
             self._take(Identity(Role(role), name), StoredCredential.model_validate_json(value))
         self._known = True
+
+    async def _take_over(self, bootstrap: list[BootstrapCredential], now: int) -> None:
+        """Add entries of the bootstrap file, each once for all time: who was removed does not come back by a restart."""
+        taken = await self._redis.execute("SMEMBERS", keys.CREDENTIALS_TAKEN_OVER) if bootstrap else ()
+        for entry in bootstrap:
+            field = f"{entry.role}:{entry.name}"
+            if field.encode() not in taken:
+                stored = StoredCredential(sha256=digest(entry.token), created_at=now)
+                await self._redis.execute("HSETNX", keys.CREDENTIALS, field, stored.model_dump_json())
+                await self._redis.execute("SADD", keys.CREDENTIALS_TAKEN_OVER, field)
 
     async def refresh(self, role: Role, name: str) -> None:
         """Take over what Redis now has for one name: another process (or this one) changed it."""

@@ -19,6 +19,7 @@ CATALOGUE_AWAITED = "catalogue-awaited"
 CATALOGUE_VERSION = "catalogue-version"
 FIT_POOLS = "fit-pools"
 CREDENTIALS = "credentials"
+CREDENTIALS_TAKEN_OVER = "credentials-taken-over"
 WORKERS = "workers"
 WORKERS_SEEN = "workers-seen"
 WORKERS_DOING = "workers-doing"
@@ -125,6 +126,7 @@ INVENTORY: tuple[KeySpec, ...] = (
     KeySpec("catalogue-version", "string", None, "one key", "counts the changes of what is offered"),
     KeySpec("fit-pools", "hash", None, "repool removes empty pools", "which worker profiles a pool stands for"),
     KeySpec("credentials", "hash", None, "the operator removes a credential", "role:name -> SHA-256 of the token"),
+    KeySpec("credentials-taken-over", "set", None, "one key", "role:name of used entries of the bootstrap file"),
     KeySpec("workers", "hash", None, "leaving, or a day of silence, removes the entry", "worker -> what it registered"),
     KeySpec("workers-seen", "hash", None, "goes with the entry in workers", "worker -> when it was last heard of"),
     KeySpec("workers-doing", "hash", None, "goes with the entry in workers", "worker -> job and models it last took"),

@@ -44,6 +44,6 @@ class QueueManagerSettings(BaseSettings):
         default=1000, ge=10, le=1_000_000, description="events kept for each participant, about; older ones are missed"
     )
     bootstrap_credentials_file: Path | None = Field(
-        default=None, description='JSON list of {"role", "name", "token"}, taken over at start for names without one'
+        default=None, description='JSON list of {"role", "name", "token"}, each taken over once, for names without one'
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least level logged")

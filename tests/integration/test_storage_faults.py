@@ -147,6 +147,9 @@ def test_a_full_redis_refuses_submits_with_507_while_running_jobs_end(workbench:
     assert workbench.lease().lease["job_id"] == jobs[3]
     assert alice.http.get(f"/api/jobs/{jobs[0]}/outputs/output/a.png").content == b"picture"
     assert ready(workbench) == 200
+    workbench.queue.kill()
+    workbench.queue.start()  # a manager that starts now still lets everybody in
+    assert alice.job(jobs[3])["state"] == "running"
     with workbench.redis.client() as client:
         client.config_set("maxmemory", 0)
     alice.submit()

@@ -106,16 +106,19 @@ def test_tokens_stand_neither_in_redis_nor_in_the_log(workbench: Workbench, queu
         assert token_of("otto") not in text
 
 
-def test_credentials_survive_a_restart_and_the_bootstrap_file_does_not_undo_a_rotation(
+def test_credentials_survive_a_restart_and_the_bootstrap_file_does_not_undo_changes(
     queue: QueueProcess, otto: httpx.Client
 ) -> None:
     fresh = otto.put("/api/credentials/participant/carol").json()["token"]
+    assert otto.delete("/api/credentials/worker/gpu-3").status_code == 204
     assert queue.stop() == 0
     queue.start()
     assert status(queue, fresh) == 200
     assert status(queue, token_of("carol")) == 401
+    assert status(queue, token_of("gpu-3")) == 401
     with queue.client("otto") as operator:
         operator.put("/api/credentials/participant/carol", json={"token": token_of("carol")})
+        operator.put("/api/credentials/worker/gpu-3", json={"token": token_of("gpu-3")})
 
 
 def test_a_process_that_hangs_does_not_hold_the_change_up_for_ever(
