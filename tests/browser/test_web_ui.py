@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import Workshop, password_of
 from tests.support.browser import graph_is, keep_screenshot, load_graph, open_page, press_run
 from tests.support.web_ui import picture_graph, slow_graph
+from tests.support.workshop_room import Workshop, password_of
 
 pytestmark = pytest.mark.slow
 
