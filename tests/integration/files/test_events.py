@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import socket as kernel
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,8 @@ from tests.support.workbench import Person, Workbench
 pytestmark = pytest.mark.slow
 
 LIMIT = 90.0
+PATIENT: dict[str, Any] = {"open_timeout": LIMIT, "ping_interval": None}
+"""A client that a slow machine does not disturb."""
 Event = dict[str, Any]
 
 
@@ -29,7 +32,7 @@ def _address(workbench: Workbench, query: str = "") -> str:
 
 @asynccontextmanager
 async def _watching(workbench: Workbench, name: str, query: str = "") -> AsyncIterator[ClientConnection]:
-    async with connect(_address(workbench, query), additional_headers=bearer(name), open_timeout=LIMIT) as socket:
+    async with connect(_address(workbench, query), additional_headers=bearer(name), **PATIENT) as socket:
         yield socket
 
 
@@ -164,7 +167,7 @@ async def test_what_happens_to_the_room_reaches_every_viewer(anna: Person, workb
 
 async def test_a_browser_signs_in_with_a_subprotocol(anna: Person, workbench: Workbench) -> None:
     offered = [Subprotocol("bearer"), Subprotocol(token_of(anna.name))]
-    async with connect(_address(workbench), subprotocols=offered, open_timeout=LIMIT) as socket:
+    async with connect(_address(workbench), subprotocols=offered, **PATIENT) as socket:
         assert socket.subprotocol == "bearer"
         job_id = await asyncio.to_thread(anna.submit)
         assert (await _next(socket))["job"] == job_id
@@ -179,7 +182,7 @@ async def test_a_socket_that_may_not_open_is_refused_with_the_usual_sentence(
 ) -> None:
     headers = bearer(name) if name else {}
     with pytest.raises(InvalidStatus) as refused:
-        async with connect(_address(workbench, query), additional_headers=headers, open_timeout=LIMIT):
+        async with connect(_address(workbench, query), additional_headers=headers, **PATIENT):
             pass
     assert refused.value.response.status_code == status
     assert json.loads(refused.value.response.body)["detail"].endswith(".")
@@ -223,7 +226,7 @@ async def test_a_removed_credential_closes_its_sockets(workbench: Workbench) -> 
     with workbench.queue.client("otto") as operator:
         token = operator.put("/api/credentials/participant/leaver").json()["token"]
         headers = {"Authorization": f"Bearer {token}"}
-        async with connect(_address(workbench), additional_headers=headers, open_timeout=LIMIT) as socket:
+        async with connect(_address(workbench), additional_headers=headers, **PATIENT) as socket:
             assert operator.delete("/api/credentials/participant/leaver").is_success
             with pytest.raises(ConnectionClosed) as closed:
                 async with asyncio.timeout(LIMIT):
@@ -244,7 +247,11 @@ async def test_a_viewer_who_never_reads_is_sent_away_and_the_others_see_everythi
         answer = await asyncio.to_thread(leased.http.post, f"{leased.path}/events", json=big, headers=leased.headers)
         assert answer.status_code == 204
 
-    reader, writer = await asyncio.open_connection("127.0.0.1", workbench.queue.port, limit=1024)
+    line = kernel.socket()
+    line.setsockopt(kernel.SOL_SOCKET, kernel.SO_RCVBUF, 65536)  # else the kernel would read for the viewer
+    line.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(line, ("127.0.0.1", workbench.queue.port))
+    reader, writer = await asyncio.open_connection(sock=line, limit=1024)
     key = "dGhlIHNhbXBsZSBub25jZQ=="
     writer.write(
         f"GET /api/events/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -263,7 +270,7 @@ async def test_a_viewer_who_never_reads_is_sent_away_and_the_others_see_everythi
     async with asyncio.timeout(LIMIT):
         while part := await _read_or_nothing(reader):
             received += len(part)
-    assert received < 15_000_000, "the stuck viewer was cut off before it had everything"
+    assert received < 18_000_000, "of 20 MB: the stuck viewer was cut off before it had everything"
     writer.close()
 
 
