@@ -41,8 +41,11 @@ class NodeSchema:
         if not self.grows:
             return self.declared
         found: dict[str, NodeInput] = {}
-        sections = self.info.get("input") or {}
-        for section, name, spec in _expand(sections, values, ()):
+        try:
+            expanded = list(_expand(self.info.get("input") or {}, values, ()))
+        except (KeyError, TypeError, IndexError, AttributeError):  # a form that this version of ComfyUI does not have
+            return self.declared
+        for section, name, spec in expanded:
             found[name] = self._as_checked(read_input(self.class_type, name, spec, required=section == "required"))
         return list(found.values())
 

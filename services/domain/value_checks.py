@@ -51,10 +51,10 @@ def _out_of_range(declared: NodeInput, value: Any) -> list[Complaint]:
     least, most = declared.config.get("min"), declared.config.get("max")
     if not isinstance(value, int | float):
         return []
-    if least is not None and value < least:
+    if isinstance(least, int | float) and value < least:
         message = f"Value {value} smaller than min of {least}"
         return [complaint("value_smaller_than_min", message, declared.name, extra)]
-    if most is not None and value > most:
+    if isinstance(most, int | float) and value > most:
         message = f"Value {value} bigger than max of {most}"
         return [complaint("value_bigger_than_max", message, declared.name, extra)]
     return []

@@ -105,7 +105,8 @@ def _look_at_inputs(scan: Scan, node: _Node) -> None:
 
 def _node_type(class_type: str, known: FittingNode) -> type[_Node]:
     """Make the type of one node class: chosen by `class_type`, with only the inputs worth looking at."""
-    names = [*known.choices, *known.files]
+    choices = [choice for name, choice in known.choices.items() if _can_be_decoded(name)]
+    names = [*(choice.name for choice in choices), *filter(_can_be_decoded, known.files)]
     fields = [f"input_{number}" for number in range(len(names))]
     inputs = msgspec.defstruct(
         "Inputs", [(name, Any, None) for name in fields], rename=dict(zip(fields, names, strict=True)), gc=False
@@ -118,13 +119,18 @@ def _node_type(class_type: str, known: FittingNode) -> type[_Node]:
         namespace={
             "known": known,
             "has_inputs": bool(names),
-            "choices": tuple(zip(fields, known.choices.values(), strict=False)),
-            "files": tuple(fields[len(known.choices) :]),
+            "choices": tuple(zip(fields, choices, strict=False)),
+            "files": tuple(fields[len(choices) :]),
         },
         bases=(_Node,),
         gc=False,
     )
     return cast(type[_Node], made)
+
+
+def _can_be_decoded(name: str) -> bool:
+    """Say whether msgspec takes an input's name; the few that it does not take are not looked at."""
+    return not any(letter in '\\"' or letter < " " for letter in name)
 
 
 class _BlindNode(msgspec.Struct, gc=False):

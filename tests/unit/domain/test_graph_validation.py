@@ -96,6 +96,22 @@ def test_a_choice_brings_its_own_inputs_and_their_limits() -> None:
     assert _complaints(graph, "2") == []
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ["COMFY_AUTOGROW_V3"],
+        ["COMFY_AUTOGROW_V3", {}],
+        ["COMFY_DYNAMICCOMBO_V3", {"options": [1]}],
+        ["INT", {"min": "a"}],
+        ["INT", 5],
+    ],
+)
+def test_a_declaration_of_another_version_is_let_through(spec: list[Any]) -> None:
+    catalogue = {**CATALOGUE, "Odd": {"input": {"required": {"x": spec}}, "output": ["IMAGE"], "output_node": False}}
+    graph = {"1": _node("Odd", x=1), "2": _node("Save", images=["1", 0])}
+    assert validate(graph, catalogue, file_exists=lambda _: False).output_ids == ["2"]
+
+
 @pytest.mark.parametrize("value", ["a.png", "sub/a.png", "a.png [input]"])
 def test_an_uploaded_file_is_found_with_and_without_annotation(value: str) -> None:
     graph = {"1": _node("LoadImage", image=value), "2": _node("Save", images=["1", 0])}

@@ -86,6 +86,15 @@ def test_a_link_or_nothing_in_the_place_of_a_choice_is_not_the_scans_business(va
     assert _scan([{"Loader": LOADER, "Save": SAVE}], _graph(model=value)).in_order
 
 
+def test_a_class_with_strange_names_does_not_spoil_the_others() -> None:
+    strange = {"input": {"required": {'a"b\\c': [["x"]], "d\n": [[], {"image_upload": True}], "e": [["y"]]}}}
+    info = [{"Loader": LOADER, "Save": SAVE, 'Str"ange\n': strange}]
+    graph = _graph(model="a.safetensors") | {"3": {"class_type": 'Str"ange\n', "inputs": {'a"b\\c': "z", "e": "y"}}}
+    assert _scan(info, graph).in_order
+    graph["3"]["inputs"]["e"] = "z"
+    assert not _scan(info, graph).in_order
+
+
 def test_the_targets_of_a_partial_run_must_be_outputs() -> None:
     info = [{"Loader": LOADER, "Save": SAVE}]
     assert _scan(info, _graph(model="a.safetensors"), ("2",)).in_order
