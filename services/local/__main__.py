@@ -14,7 +14,7 @@ from rich.text import Text
 
 from services.domain.errors import WorkshopError
 from services.local.folder import WorkshopFolder
-from services.local.front_door import prepare_front_door, require_front_door_programs
+from services.local.front_door import new_password, prepare_front_door, require_front_door_programs
 from services.local.parts import REPOSITORY, Part, parts_of, write_redis_config
 from services.local.probes import Probes, require_free_ports, require_redis_server
 from services.local.runner import Runner
@@ -56,7 +56,7 @@ def up() -> None:
     with held_lock(folder):
         end_leftovers(folder, out.print)
         require_free_ports(settings)
-        runner = Runner(settings, folder, _prepare(settings, folder))
+        runner = Runner(settings, folder, lambda: _prepare(settings, folder))
         runner.listen_to_signals()
         try:
             runner.start()
@@ -80,6 +80,13 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Answer with JSO
     else:
         _print_table(("part", "state", "where", "process"), [tuple(row.values()) for row in rows])
     raise typer.Exit(0 if rows and all(row["state"] == "ready" for row in rows) else 1)
+
+
+@app.command()
+def password(name: Annotated[str, typer.Argument(help="Whose password is to be changed.")]) -> None:
+    """Give one person a new password, print it, and end that person's sessions; nobody else notices."""
+    settings = read_settings()
+    out.print(new_password(settings, _folder_of(settings), name), markup=False)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+from itertools import count
 
 from pydantic import SecretStr
 
@@ -18,6 +19,7 @@ from services.local.front_door_config import render_front_door
 from services.local.settings import WorkshopSettings
 
 CERTIFICATE_DAYS = 365
+SIGNING_IN = (Role.PARTICIPANT, Role.INSTRUCTOR, Role.OPERATOR)
 HINT = "On Debian and Ubuntu `make up` installs it; elsewhere use your package manager."
 
 
@@ -29,16 +31,23 @@ def require_front_door_programs() -> None:
 
 
 def web_ui_ports(settings: WorkshopSettings, folder: WorkshopFolder) -> dict[str, int]:
-    """Which port belongs to which participant's web UI; the order of the credentials' file decides."""
-    return {name: settings.web_ui_port + number for number, name in enumerate(folder.names(Role.PARTICIPANT))}
+    """Which port belongs to which participant's web UI. Whoever has one keeps it, whoever else comes or goes."""
+    files = {name: folder.web_ui(name) / "port" for name in folder.names(Role.PARTICIPANT)}
+    ports = {name: int(file.read_text()) for name, file in files.items() if file.exists()}
+    free = (port for port in count(settings.web_ui_port) if port not in set(ports.values()))
+    for name, file in files.items():
+        if name not in ports:
+            ports[name] = next(free)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(file, str(ports[name]))
+    return {name: ports[name] for name in files}
 
 
 def prepare_front_door(settings: WorkshopSettings, folder: WorkshopFolder) -> None:
     """Make certificate, accounts and configuration; what is there already stays."""
     _ensure_certificate(folder)
     _ensure_accounts(settings, folder)
-    for name in folder.names(Role.PARTICIPANT):
-        folder.web_ui(name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in web_ui_ports(settings, folder):
         write_private(folder.web_ui(name) / "token", folder.token(Role.PARTICIPANT, name).get_secret_value())
     write_private(folder.door / "nginx.conf", render_front_door(_door(settings, folder)))
 
@@ -86,27 +95,58 @@ def _ensure_certificate(folder: WorkshopFolder) -> None:
     key.chmod(0o600)
 
 
+def new_password(settings: WorkshopSettings, folder: WorkshopFolder, name: str) -> str:
+    """Change one person's password; raises NotFound where nobody has that name."""
+    people = _people(folder)
+    if name not in {entry["name"] for entry in people}:
+        raise NotFound(f"name: nobody here is called '{name}'; see {folder.sign_in}.")
+    password = _auth(settings, folder, "rekey", name).strip()
+    changed = [entry | {"password": password} if entry["name"] == name else entry for entry in people]
+    write_private(folder.sign_in, json.dumps(changed, indent=2) + "\n")
+    return password
+
+
+def _people(folder: WorkshopFolder) -> list[dict[str, str]]:
+    if not folder.sign_in.exists():
+        return []
+    people: list[dict[str, str]] = json.loads(folder.sign_in.read_text(encoding="utf-8"))
+    return people
+
+
 def _ensure_accounts(settings: WorkshopSettings, folder: WorkshopFolder) -> None:
-    """Give a password to everybody who has none; the sign-in service keeps only hashes, so it is written down here."""
-    known = json.loads(folder.sign_in.read_text(encoding="utf-8")) if folder.sign_in.exists() else []
-    named = {entry["name"] for entry in known}
-    for role in (Role.PARTICIPANT, Role.INSTRUCTOR, Role.OPERATOR):
-        missing = [name for name in folder.names(role) if name not in named]
+    """Give a password to everybody who has none, and take it from whoever left.
+
+    The sign-in service keeps only hashes, so the passwords are written down here.
+    """
+    roles = {name: role for role in SIGNING_IN for name in folder.names(role)}
+    known = _people(folder)
+    kept = [entry for entry in known if entry["name"] in roles]
+    for entry in known:
+        if entry not in kept:
+            _auth(settings, folder, "remove", entry["name"])
+    for role in SIGNING_IN:
+        missing = [name for name in roles if roles[name] is role and name not in {one["name"] for one in kept}]
         if missing:
-            known += _add_accounts(settings, folder, role, missing)
-    write_private(folder.sign_in, json.dumps(known, indent=2) + "\n")
+            kept += _add_accounts(settings, folder, role, missing)
+    write_private(folder.sign_in, json.dumps(kept, indent=2) + "\n")
 
 
 def _add_accounts(
     settings: WorkshopSettings, folder: WorkshopFolder, role: Role, names: list[str]
 ) -> list[dict[str, str]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "services.auth", "add", "--role", role.value, *names],
-        env=os.environ | auth_environment(settings, folder),
-        check=True, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    printed = _auth(settings, folder, "add", "--role", role.value, *names)
     place = "{name}/" if role is Role.PARTICIPANT else ""
     return [
         {"name": name, "address": f"{settings.door_url}/{place.format(name=name)}", "password": password}
-        for name, password in (line.split("\t") for line in done.stdout.splitlines())
+        for name, password in (line.split("\t") for line in printed.splitlines())
     ]
+
+
+def _auth(settings: WorkshopSettings, folder: WorkshopFolder, *arguments: str) -> str:
+    """Run the sign-in service's command line; it may run beside the service itself."""
+    done = subprocess.run(
+        [sys.executable, "-m", "services.auth", *arguments],
+        env=os.environ | auth_environment(settings, folder),
+        check=True, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    return done.stdout

@@ -75,6 +75,10 @@ class PartProcess:
         record: dict[str, Any] = {"msg": line, "levelno": logging.INFO}
         self._log.emit(logging.makeLogRecord(record))
 
+    def reload(self) -> None:
+        """Let the process read its configuration again; open connections stay."""
+        self._signal(signal.SIGHUP)
+
     def terminate(self) -> None:
         """Ask the process to end in order."""
         self._signal(signal.SIGTERM)

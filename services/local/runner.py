@@ -10,9 +10,11 @@ import itertools
 import os
 import queue
 import signal
+import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from types import FrameType
 
 from honcho.printer import Message, Printer
@@ -20,7 +22,7 @@ from honcho.printer import Message, Printer
 from services.domain.errors import WorkshopError
 from services.local.folder import WorkshopFolder
 from services.local.part_process import PartProcess
-from services.local.parts import Part
+from services.local.parts import DOOR, Part
 from services.local.probes import Probes
 from services.local.running import Running, RunningProcess, write_running
 from services.local.settings import WorkshopSettings
@@ -34,6 +36,9 @@ DEATHS_WITHIN_SECONDS = 60.0
 
 RESTART_PAUSE_SECONDS = 1.0
 
+PEOPLE_SECONDS = 1.0
+"""Between two looks at the list of people, who come and go while the workshop runs."""
+
 RUNNER = "workshop"
 
 
@@ -46,9 +51,13 @@ class PartFailed(WorkshopError):
 class Runner:
     """One run of the workshop, from `up` until everything has stopped."""
 
-    def __init__(self, settings: WorkshopSettings, folder: WorkshopFolder, parts: list[Part]) -> None:
+    def __init__(self, settings: WorkshopSettings, folder: WorkshopFolder, prepare: Callable[[], list[Part]]) -> None:
+        """`prepare` makes what the parts find when they start, and names them; it may be asked again."""
         self._settings = settings
         self._folder = folder
+        self._prepare = prepare
+        parts = prepare()
+        self._people_since = self._people_changed()
         # SimpleQueue, because a signal handler puts into it: a Queue could be locked by the very code it interrupts.
         self._events: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._parts = [PartProcess(part, folder.logs, self._events) for part in parts]
@@ -88,7 +97,10 @@ class Runner:
     def watch(self) -> None:
         """Return when somebody asked for the end; restarts parts meanwhile. Raises PartFailed."""
         while not self.stopping:
-            self._step(PROBE_SECONDS if self._unready else None)
+            self._step(PROBE_SECONDS if self._unready else PEOPLE_SECONDS)
+            if (changed := self._people_changed()) != self._people_since:
+                self._people_since = changed
+                self._follow_people()
 
     def stop(self) -> None:
         """Stop stage after stage, the last one first, and wait for each."""
@@ -101,12 +113,41 @@ class Runner:
         with contextlib.suppress(OSError):  # the terminal may be gone; the parts must still be stopped in order
             self._printer.write(Message("line", sentence, datetime.datetime.now(), name, None))
 
+    def _people_changed(self) -> int:
+        """When the list of credentials was last written."""
+        with contextlib.suppress(OSError):
+            return self._folder.credentials.stat().st_mtime_ns
+        return 0
+
+    def _follow_people(self) -> None:
+        """Somebody was added, removed or given a new credential: start and stop web UIs, and let the others be."""
+        try:
+            wanted = {part.name: part for part in self._prepare()}
+        except (WorkshopError, subprocess.SubprocessError, OSError) as error:
+            self.say(f"the list of people could not be followed: {error}")
+            return
+        gone = [self._by_name[name] for name in self._by_name if name not in wanted]
+        self._stop_together([process for process in gone if process.running])
+        for process in gone:
+            self._parts.remove(process)
+            del self._by_name[process.part.name]
+            self._unready.pop(process.part.name, None)
+        for place, (name, part) in enumerate(wanted.items()):
+            if name not in self._by_name:
+                process = PartProcess(part, self._folder.logs, self._events)
+                self._parts.insert(place, process)
+                self._by_name[name] = process
+                self._deaths[name] = deque(maxlen=MAX_DEATHS)
+                self._start_one(process)
+        if (door := self._by_name.get(DOOR)) is not None:
+            door.reload()
+
     def _take_events(self, seconds: float | None) -> None:
         """Hand over what honcho reported; waits up to `seconds` for the first message, None for ever."""
         try:
             message = self._events.get(timeout=seconds)
             while True:
-                if message is not None:
+                if message is not None and message.name in self._by_name:
                     self._by_name[message.name].take(message)
                     if message.type == "start":
                         self._record()

@@ -5,11 +5,13 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 from pydantic import SecretStr
 
@@ -129,6 +131,14 @@ class LocalWorkshop:
         known = json.loads((self.folder / "credentials.json").read_text(encoding="utf-8"))
         token = next(one["token"] for one in known if one["name"] == name)
         return ApiClient(self.recorded["url"], SecretStr(token))
+
+    def browser(self, name: str) -> httpx.Client:
+        """A browser at the front door that knows this person's password as it is now."""
+        people = json.loads((self.folder / "sign-in.json").read_text(encoding="utf-8"))
+        password = next(one["password"] for one in people if one["name"] == name)
+        trust = ssl.create_default_context(cafile=str(self.folder / "door" / "certificate.pem"))
+        url = f"https://127.0.0.1:{self.environment['WORKSHOP_DOOR_PORT']}"
+        return httpx.Client(base_url=url, verify=trust, auth=(name, password), timeout=60)
 
     def _run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
