@@ -150,7 +150,7 @@ class Credentials:
         self._known = True
 
     async def _take_over(self, bootstrap: list[BootstrapCredential], now: int) -> None:
-        """Add entries of the bootstrap file, each once for all time: who was removed does not come back by a restart."""
+        """Add entries of the bootstrap file, each once for all time: a restart does not bring back who was removed."""
         taken = await self._redis.execute("SMEMBERS", keys.CREDENTIALS_TAKEN_OVER) if bootstrap else ()
         for entry in bootstrap:
             field = f"{entry.role}:{entry.name}"
