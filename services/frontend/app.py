@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from aiohttp.web_exceptions import HTTPException
 
-from services.domain.errors import WorkshopError
+from services.domain.errors import InvalidInput, WorkshopError
 from services.frontend.browser_sockets import BrowserSockets
 from services.frontend.catalogue import Catalogue
 from services.frontend.job_index import JobIndex
@@ -102,10 +102,15 @@ async def _refusals(request: web.Request, handler: Handler) -> web.StreamRespons
     """One sentence for everything that is refused; what nobody foresaw is logged and answered without its details."""
     try:
         return await handler(request)
+    except InvalidInput as error:
+        return json_answer({"error": error.message}, 400)  # ComfyUI knows no 422
     except WorkshopError as error:
         return json_answer({"error": error.message}, error.status)
     except HTTPException as error:
-        return json_answer({"error": error.reason}, error.status)
+        answer = json_answer({"error": error.reason}, error.status)
+        if "Allow" in error.headers:
+            answer.headers["Allow"] = error.headers["Allow"]
+        return answer
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Exception:

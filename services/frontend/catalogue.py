@@ -17,6 +17,10 @@ FRESH_SECONDS = 5.0
 """For so long an answer is not asked for again: a page load reads the catalogue several times."""
 
 
+class _OutputFlag(msgspec.Struct):
+    output_node: bool = False
+
+
 class Catalogue:
     """The queue manager's catalogue, asked for again with its ETag."""
 
@@ -26,6 +30,7 @@ class Catalogue:
         self._asked_at = float("-inf")
         self._classes: dict[str, msgspec.Raw] = {}
         self._with_files: list[str] = []
+        self._outputs: frozenset[str] = frozenset()
         self._asking = asyncio.Lock()
 
     async def object_info(self, class_type: str | None = None) -> bytes:
@@ -45,6 +50,11 @@ class Catalogue:
         await self._refresh()
         used = {node.get("class_type") for node in graph.values() if isinstance(node, dict)}
         return {name: _decoded(self._classes[name]) for name in used if isinstance(name, str) and name in self._classes}
+
+    async def output_classes(self) -> frozenset[str]:
+        """The classes whose nodes are a graph's outputs."""
+        await self._refresh()
+        return self._outputs
 
     async def is_known(self) -> bool:
         """Whether any worker ever published its nodes."""
@@ -80,6 +90,9 @@ class Catalogue:
         self._with_files = [
             name for name, entry in self._classes.items() if b"_upload" in bytes(entry) or name == "LoadLatent"
         ]
+        self._outputs = frozenset(
+            name for name, entry in self._classes.items() if msgspec.json.decode(entry, type=_OutputFlag).output_node
+        )
 
 
 def _one(classes: dict[str, msgspec.Raw], class_type: str) -> dict[str, msgspec.Raw]:

@@ -21,6 +21,7 @@ from services.frontend.stock_history import OPEN_STATES, Job, failed, interrupte
 
 RECONNECT_SECONDS = 0.5
 REMEMBERED_CLIENTS = 64
+REMEMBERED_ENDS = 256
 
 _log = structlog.get_logger(__name__)
 _ENDED = ("job.succeeded", "job.failed", "job.cancelled", "job.dead")
@@ -35,6 +36,8 @@ class Run:
     number: int
     client_id: str
     running: bool = False
+    shown: bool = False
+    """Whether it was ever started: the page shows it, and has to hear of its end."""
     opening: list[tuple[str, Any]] = field(default_factory=list)
     executed: list[tuple[str, Any]] = field(default_factory=list)
     progress_state: Any = None
@@ -77,6 +80,7 @@ class LiveView:
         self._runs: dict[str, Run] = {}
         self._last_event: str | None = None
         self._submitters: dict[str, None] = {}
+        self._ended: dict[str, None] = {}
         self.followed = asyncio.Event()
 
     # -- what the routes ask -------------------------------------------------------------------------------------
@@ -91,11 +95,10 @@ class LiveView:
         return {"status": {"exec_info": {"queue_remaining": self.queue_remaining}}}
 
     def submitted(self, job_id: str, number: int, client_id: str) -> None:
-        """Note who asked for a job, before its first event arrives."""
-        self._runs.setdefault(job_id, Run(number, client_id))
-        self._submitters[client_id] = None
-        while len(self._submitters) > REMEMBERED_CLIENTS:
-            del self._submitters[next(iter(self._submitters))]
+        """Note who asked for a job; its events may be here already, up to its end."""
+        if job_id not in self._ended:
+            self._runs.setdefault(job_id, Run(number, client_id))
+        _remember(self._submitters, client_id, REMEMBERED_CLIENTS)
 
     def waiting(self) -> list[str]:
         """The jobs that wait, oldest first."""
@@ -165,7 +168,7 @@ class LiveView:
             return
         elif kind == "job.running":
             run.start_again()
-            run.running = True
+            run.running = run.shown = True
             self._sockets.broadcast("status", self.status())
         elif kind == "job.progress":
             self._relay(run, data["message"], data["data"])
@@ -197,12 +200,14 @@ class LiveView:
         """Show the recorded end in stock's order: the end's message, the counter, no node executing."""
         job = await self._queue.job(job_id)
         self._runs.pop(job_id, None)
+        _remember(self._ended, job_id, REMEMBERED_ENDS)
         if run.running or run.ending:
             ending = _ending(job_id, run, job)
             if ending is not None:
                 self._tell(run, *ending)
         self._sockets.broadcast("status", self.status())
-        self._tell(run, "executing", {"node": None, "prompt_id": job_id})
+        if run.shown:  # said of a job that only waited, it would take the running one's marks off the canvas
+            self._tell(run, "executing", {"node": None, "prompt_id": job_id})
 
     def _take_frame(self, frame: bytes) -> None:
         """A preview: sixteen bytes of job id, then ComfyUI's own frame."""
@@ -224,6 +229,12 @@ class LiveView:
         The page does not look at the job of a message: one from another tab's graph would paint this tab's nodes.
         """
         return socket.client_id == run.client_id or socket.client_id not in self._submitters
+
+
+def _remember(names: dict[str, None], name: str, limit: int) -> None:
+    names[name] = None
+    while len(names) > limit:
+        del names[next(iter(names))]
 
 
 def _ending(job_id: str, run: Run, job: Job | None) -> tuple[str, Any] | None:

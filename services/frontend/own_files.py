@@ -1,7 +1,7 @@
 """Finds one of the participant's own files at the queue manager from the names that ComfyUI's routes use.
 
 `type` and `subfolder` as in `/view`: `input` files lie in the participant's own inputs; `output` and `temp` files lie
-with the job whose number the subfolder begins with.
+with the job whose number the subfolder begins with. An upload is an input, whatever type it was given.
 """
 
 from urllib.parse import quote
@@ -38,6 +38,8 @@ async def own_file_path(space: Workspace, filename: str, kind: str, subfolder: s
         return f"/api/inputs/{quote(below)}"
     place = split_job(subfolder) or split_job(filename.rpartition("/")[0])
     job_id = await space.jobs.id_of(place[0]) if place else None
+    if place is None and kind == "temp":  # uploaded as temporary: uploads of every type lie among the inputs
+        return f"/api/inputs/{quote(below)}"
     if place is None or job_id is None:
         raise NotFound("filename: there is no such file; look at the job's outputs.")
     name = below.partition("/")[2]

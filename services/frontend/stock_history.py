@@ -3,6 +3,7 @@
 Pure translation, no I/O. Forms: facts of ComfyUI 0.33.0, kept by the golden recordings.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from services.frontend.file_names import put_job_in_front
@@ -32,15 +33,27 @@ def extra_data_of(job: Job, body: dict[str, Any]) -> dict[str, Any]:
     return kept | {"create_time": job["created_at"]}
 
 
-def prompt_tuple(job: Job, body: dict[str, Any], number: float) -> list[Any]:
-    """ComfyUI's five-element form of a submitted job: number, id, graph, extra data, output node ids."""
+def prompt_tuple(job: Job, body: dict[str, Any], number: float, output_classes: Collection[str]) -> list[Any]:
+    """ComfyUI's five-element form of a submitted job: number, id, graph, extra data, output node ids.
+
+    The outputs are those that gave a result, or all nodes of `output_classes` where none did (yet).
+    """
     graph = body.get("workflow") or {}
-    targets = sorted(output_nodes(job)) if job.get("executed") else []
+    targets = sorted(output_nodes(job)) or [
+        node_id for node_id, node in graph.items() if node.get("class_type") in output_classes
+    ]
     return [number, job["id"], graph, extra_data_of(job, body), targets]
+
+
+def ever_started(job: Job) -> bool:
+    """Whether a job ran or failed; one that was cancelled while it waited has no place in ComfyUI's history."""
+    return bool(job.get("started_at")) or job["state"] != "cancelled"
 
 
 def status_of(job: Job) -> dict[str, Any]:
     """ComfyUI's `status` of an ended job, with the messages that stock would have kept."""
+    if not ever_started(job):
+        return {"status_str": "error", "completed": False, "messages": []}
     prompt_id, started, ended = job["id"], job.get("started_at") or job["created_at"], job.get("ended_at")
     messages: list[list[Any]] = [
         ["execution_start", {"prompt_id": prompt_id, "timestamp": started}],
@@ -75,7 +88,7 @@ def failed(job: Job) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def history_item(job: Job, body: dict[str, Any]) -> dict[str, Any]:
+def history_item(job: Job, body: dict[str, Any], output_classes: Collection[str]) -> dict[str, Any]:
     """One entry of `/history`.
 
     Its number is the time of its end: the older stock page shows only entries whose number is above the highest that
@@ -86,7 +99,7 @@ def history_item(job: Job, body: dict[str, Any]) -> dict[str, Any]:
         node: {"node_id": node, "display_node": node, "parent_node": None, "real_node_id": node} for node in outputs
     }  # fmt: skip
     return {
-        "prompt": prompt_tuple(job, body, job.get("ended_at") or job["number"]),
+        "prompt": prompt_tuple(job, body, job.get("ended_at") or job["number"], output_classes),
         "outputs": outputs,
         "status": status_of(job),
         "meta": meta,

@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
+from services.domain.errors import InvalidInput
 from services.frontend.stock_jobs import STATES_OF_STATUS, job_detail, job_summary
 from services.frontend.workspace import json_answer, json_body, workspace
 
@@ -52,8 +53,10 @@ async def read_job(request: web.Request) -> web.Response:
 @routes.post("/api/jobs/cancel")
 async def cancel_jobs(request: web.Request) -> web.Response:
     """Cancel several own jobs; ended and unknown ones are passed over."""
-    body = await json_body(request)
-    ids = body.get("job_ids")
+    try:
+        ids = (await json_body(request)).get("job_ids")
+    except InvalidInput:
+        return json_answer({"error": "Request body must be valid JSON"}, 400)
     if not isinstance(ids, list):
         return json_answer({"error": "job_ids must be a list"}, 400)
     invalid = [entry if isinstance(entry, str) else repr(entry) for entry in ids if not _is_job_id(entry)]

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from services.domain.errors import InvalidInput
 from services.domain.graph_validation import validate
 from services.frontend.queue_client import QueueRefusal
 from services.frontend.stock_history import SENSITIVE_EXTRA_DATA
@@ -23,7 +24,10 @@ async def queue_counter(request: web.Request) -> web.Response:
 @routes.post("/prompt")
 async def submit(request: web.Request) -> web.Response:
     """Check a graph and queue it; a broken one is answered 400 in ComfyUI's own form."""
-    body = await json_body(request)
+    try:
+        body = await json_body(request)
+    except InvalidInput:
+        body = {}
     if "prompt" not in body:
         return _refused("no_prompt", "No prompt provided", "No prompt provided")
     prompt_id = _prompt_id(body.get("prompt_id"))
@@ -54,18 +58,30 @@ async def submit(request: web.Request) -> web.Response:
         job = await space.queue.submit(msgspec.json.encode(envelope))
     except QueueRefusal as error:
         return json_answer({"error": error.comfy, "node_errors": error.node_errors}, 400)
-    space.live.submitted(job["id"], job["number"], client_id)
+    if not job["duplicate"]:
+        space.live.submitted(job["id"], job["number"], client_id)
     return json_answer({"prompt_id": job["id"], "number": job["number"], "node_errors": node_errors})
 
 
 async def _check(space: Workspace, graph: Any, targets: Any) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """ComfyUI's `error` and `node_errors`; whether named files exist is left to the queue, which knows them."""
-    if not isinstance(graph, dict) or not await space.catalogue.is_known():
+    """ComfyUI's `error` and `node_errors`.
+
+    Whether named files exist is left to the queue, which knows them; the participant's files are asked for only where
+    something else is wrong and the refusal has to be complete. What is no graph at all is the queue's to refuse, too.
+    """
+    if not _is_graph(graph) or not await space.catalogue.is_known():
         return None, {}
     catalogue = await space.catalogue.of_graph(graph)
     partial = targets if isinstance(targets, list) else None
     check = validate(graph, catalogue, partial_targets=partial, file_exists=lambda *_: True)
+    if check.node_errors:
+        names = set(await space.catalogue.input_names())
+        check = validate(graph, catalogue, partial_targets=partial, file_exists=names.__contains__)
     return check.error, check.node_errors
+
+
+def _is_graph(graph: Any) -> bool:
+    return isinstance(graph, dict) and all(isinstance(node, dict) for node in graph.values())
 
 
 def _prompt_id(asked: Any) -> str | None:

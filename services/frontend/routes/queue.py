@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from services.domain.errors import InvalidInput
-from services.frontend.stock_history import ENDED_STATES, OPEN_STATES, Job, history_item, prompt_tuple
+from services.frontend.stock_history import ENDED_STATES, OPEN_STATES, Job, ever_started, history_item, prompt_tuple
 from services.frontend.workspace import Workspace, json_answer, json_body, workspace
 
 routes = web.RouteTableDef()
@@ -20,10 +20,11 @@ async def read_queue(request: web.Request) -> web.Response:
     """The participant's running and waiting jobs, whole, in the order in which they will run."""
     space = workspace(request)
     jobs = await space.queue.jobs(OPEN_STATES, limit=1000)
+    outputs = await space.catalogue.output_classes()
     entries: dict[str, list[Any]] = {"queue_running": [], "queue_pending": []}
     for job in reversed(jobs):
         place = "queue_running" if job["state"] == "running" else "queue_pending"
-        entries[place].append(prompt_tuple(job, await space.jobs.body(job["id"]), job["number"]))
+        entries[place].append(prompt_tuple(job, await space.jobs.body(job["id"]), job["number"], outputs))
     return json_answer(entries)
 
 
@@ -39,9 +40,12 @@ async def change_queue(request: web.Request) -> web.Response:
 
 @routes.post("/interrupt")
 async def interrupt(request: web.Request) -> web.Response:
-    """Interrupt one's own running job: the one that is named, or whichever runs."""
+    """Interrupt one's own running job: the one that is named, or whichever runs, also where the body makes no sense."""
     space = workspace(request)
-    body = await json_body(request) if request.can_read_body else {}
+    try:
+        body = await json_body(request)
+    except InvalidInput:
+        body = {}
     running = [job["id"] for job in await space.queue.jobs("running")]
     named = body.get("prompt_id")
     for job_id in running:
@@ -59,14 +63,20 @@ async def free(request: web.Request) -> web.Response:
 
 @routes.get("/history")
 async def read_history(request: web.Request) -> web.Response:
-    """The participant's ended jobs by id, the oldest first; `max_items` keeps the newest, `offset` skips."""
+    """The participant's ended jobs by id, the oldest first.
+
+    As in stock, `offset` skips the oldest ones, and without it `max_items` keeps the newest.
+    """
     space = workspace(request)
-    limit = _number(request, "max_items") or HISTORY_LENGTH
-    offset = _number(request, "offset") or 0
-    jobs = await space.queue.jobs(ENDED_STATES, limit=min(limit + offset, HISTORY_LENGTH))
+    limit, offset = _number(request, "max_items", HISTORY_LENGTH), _number(request, "offset", -1)
+    wanted = HISTORY_LENGTH if offset >= 0 else min(limit, HISTORY_LENGTH)
+    cancelled = await space.queue.jobs("cancelled", limit=wanted)
+    jobs = await space.queue.jobs("succeeded,failed,dead", limit=wanted)
+    jobs += [job for job in cancelled if ever_started(job)]
     space.jobs.note(jobs)
-    chosen = sorted(jobs[offset : offset + limit], key=lambda job: job.get("ended_at") or 0)
-    return json_answer(await _entries(space, chosen))
+    jobs.sort(key=lambda job: job.get("ended_at") or 0)
+    start = offset if offset >= 0 else max(0, len(jobs) - limit)
+    return json_answer(await _entries(space, jobs[start : start + limit]))
 
 
 @routes.get("/history/{prompt_id}")
@@ -74,8 +84,8 @@ async def read_history_entry(request: web.Request) -> web.Response:
     """One ended job; an empty object for any other id, as stock answers."""
     space = workspace(request)
     job = await space.queue.job(request.match_info["prompt_id"])
-    ended = job is not None and job["state"] in ENDED_STATES.split(",")
-    return json_answer(await _entries(space, [job]) if job is not None and ended else {})
+    told = job is not None and job["state"] in ENDED_STATES.split(",") and ever_started(job)
+    return json_answer(await _entries(space, [job]) if job is not None and told else {})
 
 
 @routes.post("/history")
@@ -90,7 +100,10 @@ async def change_history(request: web.Request) -> web.Response:
 
 
 async def _entries(space: Workspace, jobs: list[Job]) -> dict[str, Any]:
-    return {job["id"]: history_item(await space.jobs.whole(job), await space.jobs.body(job["id"])) for job in jobs}
+    outputs = await space.catalogue.output_classes()
+    return {
+        job["id"]: history_item(await space.jobs.whole(job), await space.jobs.body(job["id"]), outputs) for job in jobs
+    }
 
 
 def _ids(body: dict[str, Any], field: str) -> list[str]:
@@ -100,10 +113,10 @@ def _ids(body: dict[str, Any], field: str) -> list[str]:
     return ids
 
 
-def _number(request: web.Request, field: str) -> int | None:
+def _number(request: web.Request, field: str, default: int) -> int:
     text = request.query.get(field)
     if text is None:
-        return None
+        return default
     if not text.removeprefix("-").isdecimal() or len(text) > 9:
         raise InvalidInput(f"{field}: this is not a number; send a whole number.")
-    return max(0, int(text)) or None
+    return int(text) if field == "offset" else max(0, int(text))

@@ -95,21 +95,24 @@ async def socket(request: web.Request) -> web.WebSocketResponse:
     writer = asyncio.create_task(tab.write_until_closed())
     try:
         space.live.greet(tab)
+        first = True
         async for message in response:
-            if message.type is WSMsgType.TEXT:
-                _negotiate(space, tab, message.data)
+            if first and message.type is WSMsgType.TEXT:  # stock takes feature flags as the first message only
+                first = not _negotiate(space, tab, message.data)
     finally:
         space.sockets.remove(tab)
         writer.cancel()
     return response
 
 
-def _negotiate(space: Workspace, tab: BrowserSocket, message: str) -> None:
+def _negotiate(space: Workspace, tab: BrowserSocket, message: str) -> bool:
+    """Answer a client's feature flags; False where the message was no JSON, which stock does not count."""
     try:
         content = msgspec.json.decode(message)
     except msgspec.DecodeError:
-        return
+        return False
     match content:
         case {"type": "feature_flags", "data": dict(flags)}:
             tab.takes_preview_metadata = flags.get("supports_preview_metadata") is True
             tab.send("feature_flags", features(space))
+    return True

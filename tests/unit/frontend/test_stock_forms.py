@@ -36,7 +36,7 @@ def test_the_folder_leads_back_to_the_job() -> None:
 
 
 def test_a_success_has_stocks_messages_and_outputs() -> None:
-    item = history_item(job(), BODY)
+    item = history_item(job(), BODY, {"SaveImage"})
     assert item["status"]["status_str"] == "success"
     assert [name for name, _ in item["status"]["messages"]] == [
         "execution_start", "execution_cached", "execution_success",
@@ -46,24 +46,24 @@ def test_a_success_has_stocks_messages_and_outputs() -> None:
 
 
 def test_account_tokens_never_come_back() -> None:
-    assert "secret" not in str(history_item(job(), BODY))
+    assert "secret" not in str(history_item(job(), BODY, {"SaveImage"}))
     assert "secret" not in str(job_detail(job(), BODY))
 
 
 def test_history_numbers_rise_in_the_order_of_completion() -> None:
     early, late = job(number=5, ended_at=9000), job(number=4, ended_at=9500)
-    assert history_item(early, BODY)["prompt"][0] < history_item(late, BODY)["prompt"][0]
+    assert history_item(early, BODY, {"SaveImage"})["prompt"][0] < history_item(late, BODY, {"SaveImage"})["prompt"][0]
 
 
 def test_a_failure_names_the_node_and_carries_no_traceback() -> None:
     error = {"type": "ValueError", "message": "boom", "node_id": "7", "node_type": "KSampler"}
-    name, message = history_item(job("failed", error=error), BODY)["status"]["messages"][-1]
+    name, message = history_item(job("failed", error=error), BODY, {"SaveImage"})["status"]["messages"][-1]
     assert name == "execution_error"
     assert (message["node_id"], message["exception_message"], message["traceback"]) == ("7", "boom", [])
 
 
 def test_a_cancelled_job_is_stocks_interrupted_error() -> None:
-    status = history_item(job("cancelled", executed={}), BODY)["status"]
+    status = history_item(job("cancelled", executed={}), BODY, {"SaveImage"})["status"]
     assert (status["status_str"], status["messages"][-1][0]) == ("error", "execution_interrupted")
 
 
