@@ -68,6 +68,15 @@ def bob(queue: QueueProcess) -> Iterator[httpx.Client]:
         yield client
 
 
+def until_working(worker: WorkerProcess, job: str) -> None:
+    """The queue manager says "running" a little earlier, when its answer is still on the way to the worker."""
+
+    def has_it() -> bool:
+        return any(job in line and '"event": "job leased"' in line for line in worker.words().splitlines())
+
+    wait_for(has_it, f"{worker.name} to have the job")
+
+
 def until_draining(worker: WorkerProcess) -> None:
     wait_for(lambda: '"event": "draining"' in worker.words(), "the worker to drain")
 
@@ -77,7 +86,7 @@ def test_a_draining_worker_finishes_its_job_and_takes_no_other(
 ) -> None:
     worker = start()
     mine = submit(alice, slow(3))
-    until_running(alice, mine)
+    until_working(worker, mine)
     worker.signal(signal.SIGTERM)
     until_draining(worker)
     waiting = submit(bob, picture())
@@ -90,7 +99,7 @@ def test_a_draining_worker_finishes_its_job_and_takes_no_other(
 def test_a_second_sigterm_gives_the_job_back_at_once(start: MakeWorker, alice: httpx.Client) -> None:
     worker = start()
     mine = submit(alice, endless())
-    until_running(alice, mine)
+    until_working(worker, mine)
     worker.signal(signal.SIGTERM)
     until_draining(worker)
     worker.signal(signal.SIGTERM)
