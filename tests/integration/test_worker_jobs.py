@@ -10,6 +10,7 @@ from PIL import Image
 from services.worker.rehearsal import fault_names
 from tests.support.queue_process import QueueProcess
 from tests.support.redis_server import RedisServer
+from tests.support.wait import wait_for
 from tests.support.worker_jobs import ended, endless, events_of, fault, picture, slow, submit, until_running, view
 from tests.support.worker_process import WorkerProcess
 
@@ -151,9 +152,11 @@ def test_a_job_that_the_engine_never_survives_is_dead_after_three_attempts_and_t
     assert ended(alice, submit(alice, picture()))["state"] == "succeeded"
 
 
-def test_a_job_outlives_a_queue_manager_that_is_killed_meanwhile(queue: QueueProcess, alice: httpx.Client) -> None:
-    mine = submit(alice, {**slow(2), **picture()})
-    until_running(alice, mine)
+def test_a_job_outlives_a_queue_manager_that_is_killed_meanwhile(
+    queue: QueueProcess, worker: WorkerProcess, alice: httpx.Client
+) -> None:
+    mine = submit(alice, {**slow(3), **picture()})
+    wait_for(lambda: mine in worker.words(), "the worker to have the job")
     queue.kill()
     queue.start()
     done = ended(alice, mine)

@@ -15,6 +15,10 @@ from tests.support.queue_process import ROOT, token_of
 from tests.support.wait import wait_for
 
 
+START_SECONDS = 240.0
+"""A worker and its engine are up in 4 s; a loaded machine has been seen to take a minute."""
+
+
 class WorkerProcess:
     """One worker; a context manager that returns when it takes jobs. `kill()` and `start()` begin anew on the same
     data.
@@ -70,7 +74,7 @@ class WorkerProcess:
     def start(self) -> None:
         """Start the process (again); return when it takes jobs."""
         self.launch()
-        wait_for(self.is_ready, f"the worker {self.name} to take jobs")
+        wait_for(self.is_ready, f"the worker {self.name} to take jobs", limit=START_SECONDS)
 
     def is_ready(self) -> bool:
         """Whether it takes jobs; raises RuntimeError with the end of its log when the process is gone."""
