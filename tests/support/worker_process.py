@@ -14,7 +14,6 @@ from tests.support.ports import free_port
 from tests.support.queue_process import ROOT, token_of
 from tests.support.wait import wait_for
 
-
 START_SECONDS = 240.0
 """A worker and its engine are up in 4 s; a loaded machine has been seen to take a minute."""
 
