@@ -132,6 +132,7 @@ class Runner:
             self._parts.remove(process)
             del self._by_name[process.part.name]
             self._unready.pop(process.part.name, None)
+        self._record()
         for place, (name, part) in enumerate(wanted.items()):
             if name not in self._by_name:
                 process = PartProcess(part, self._folder.logs, self._events)
