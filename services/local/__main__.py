@@ -142,7 +142,6 @@ def _announce(settings: WorkshopSettings, folder: WorkshopFolder) -> None:
         [
             ("front door", settings.door_url),
             ("queue manager", settings.url),
-            ("its interface", f"{settings.url}/docs"),
             ("data", _shown(folder.path)),
             ("logs", _shown(folder.logs)),
             ("credentials", _shown(folder.credentials)),
