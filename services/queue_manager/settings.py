@@ -25,7 +25,7 @@ class QueueManagerSettings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 opens it to the network")
     port: int = Field(default=8180, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     lease_seconds: float = Field(
-        default=30, ge=1, le=3600, description="how long a silent worker keeps its job; longer means later recovery"
+        default=25, ge=1, le=3600, description="how long a silent worker keeps its job; longer means later recovery"
     )
     waiting_cap: int = Field(default=32, ge=1, le=100_000, description="waiting jobs a participant may have")
     running_cap: int = Field(

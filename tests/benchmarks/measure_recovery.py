@@ -27,7 +27,8 @@ PEERS_SECONDS = {
     "taskiq (streams)": 602.0,
 }
 DEATHS = 3
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 25.0
+"""As the queue manager's own setting."""
 QUICK_LEASE_SECONDS = 2.0
 
 

@@ -13,14 +13,15 @@ class Plan:
     jobs: int
     people: int = 20
     workers: int = 3
-    lease_seconds: float = 30
+    lease_seconds: float = 25
+    """As the queue manager's own setting."""
     kill_every: float = 2.0
     limit_seconds: float = 600
     """How long the room has, once it is left in peace, to bring every job to its end."""
     appendfsync: str = "always"
     """`everysec` may forget what Redis acknowledged within its last second; then a forgotten job is handed in again."""
-    rerun_within_seconds: float = 35
-    """How soon after its worker's death a job has to run again: 30 s, and the time to notice it from outside."""
+    rerun_within_seconds: float = 30
+    """How soon after its worker's death a job has to run again."""
     cancels: int = 1000
 
 
