@@ -14,7 +14,7 @@ from aiohttp.multipart import BodyPartReader
 
 from services.domain.errors import InvalidInput, NotFound, PayloadTooLarge
 from services.frontend import pictures
-from services.frontend.own_files import own_file_path, split_annotation
+from services.frontend.own_files import FILE_TYPES, own_file_path, split_annotation
 from services.frontend.workspace import Workspace, json_answer, workspace
 
 routes = web.RouteTableDef()
@@ -190,15 +190,19 @@ async def _store(
     subfolder = fields.get("subfolder", "").strip("/")
     if ".." in subfolder.split("/") or fields.get("subfolder", "").startswith("/"):
         raise InvalidInput("subfolder: this leads out of your own files; name a folder inside them.")
+    kind = fields.get("type") or "input"
+    if kind not in FILE_TYPES:
+        raise InvalidInput(f"type: this is none of {', '.join(FILE_TYPES)}; leave it out.")
+    folder = "/".join(part for part in ("" if kind == "input" else kind, subfolder) if part)
     stem, ending = Path(filename).stem, Path(filename).suffix
     taken = {entry["name"]: entry["sha256"] for entry in (await space.queue.ask("GET", "/api/inputs"))["inputs"]}
     overwrite = fields.get("overwrite") in ("true", "1")
     for count in range(UNIQUE_TRIES):
         name = f"{stem} ({count}){ending}" if count else filename
-        below = f"{subfolder}/{name}" if subfolder else name
+        below = f"{folder}/{name}" if folder else name
         if overwrite or taken.get(below, digest) == digest:
             break
     if taken.get(below) != digest:
         file.seek(0)
         await space.queue.put_input(below, file)
-    return {"name": name, "subfolder": subfolder, "type": fields.get("type") or "input"}
+    return {"name": name, "subfolder": subfolder, "type": kind}
