@@ -110,6 +110,15 @@ def test_everybody_has_a_web_ui_behind_the_front_door(workshop: LocalWorkshop) -
     assert stat.S_IMODE((workshop.folder / "sign-in.json").stat().st_mode) == 0o600
 
 
+def test_a_published_workflow_is_in_everybodys_template_list(workshop: LocalWorkshop) -> None:
+    (workshop.folder / "published" / "Lesson 1.json").write_text('{"nodes": []}')
+    for name in ("user001", "user002"):
+        with workshop.browser(name) as browser:
+            assert browser.get(f"/{name}/api/workflow_templates").json() == {"workshop": ["Lesson 1"]}
+            published = browser.get(f"/{name}/api/workflow_templates/workshop/Lesson%201.json")
+            assert published.json() == {"nodes": []}
+
+
 def test_somebody_joins_and_leaves_and_the_others_stay_connected(workshop: LocalWorkshop) -> None:
     before = {part["name"]: part["pid"] for part in workshop.recorded["parts"]}
     assert workshop.comfyume("participants", "add", "dora").returncode == 0
