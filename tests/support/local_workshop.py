@@ -102,11 +102,11 @@ class LocalWorkshop:
         """SIGKILL for the runner, every part, and whatever those started: like a power cut, without the disk's part."""
         assert self._process is not None
         # The runner first: it would start the others again.
-        roots = [
-            psutil.Process(self._process.pid),
-            *(psutil.Process(int(one["pid"])) for one in self.recorded["parts"]),
-        ]
-        family = {process.pid: process for root in roots for process in (root, *root.children(recursive=True))}
+        family: dict[int, psutil.Process] = {}
+        for pid in (self._process.pid, *(int(one["pid"]) for one in self.recorded["parts"])):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                root = psutil.Process(pid)
+                family |= {process.pid: process for process in (root, *root.children(recursive=True))}
         for process in family.values():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
