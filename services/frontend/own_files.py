@@ -22,6 +22,14 @@ def split_annotation(filename: str) -> tuple[str, str | None]:
     return filename, None
 
 
+def can_be_sent(name: str) -> bool:
+    """Whether a name has neither a null character nor half a character (a lone surrogate)."""
+    try:
+        return b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 async def own_file_path(space: Workspace, filename: str, kind: str, subfolder: str) -> str:
     """The queue manager's address of a file, ready to be asked for.
 
@@ -30,8 +38,10 @@ async def own_file_path(space: Workspace, filename: str, kind: str, subfolder: s
     """
     filename, annotated = split_annotation(filename)
     kind = annotated or kind
-    if not filename or filename.startswith("/") or ".." in filename or "\0" in filename or kind not in FILE_TYPES:
+    if not filename or filename.startswith("/") or ".." in filename or kind not in FILE_TYPES:
         raise InvalidInput("filename: this name cannot be used; ask for a file by its plain name.")
+    if not can_be_sent(filename) or not can_be_sent(subfolder):
+        raise InvalidInput("filename: this name holds characters that no file's name can have; use plain ones.")
     if subfolder.startswith("/") or ".." in subfolder.split("/") or "\\" in subfolder or "\0" in subfolder:
         raise Forbidden("subfolder: this leads out of your own files; name a folder inside them.")
     below = "/".join(part for part in (subfolder.strip("/"), filename) if part)

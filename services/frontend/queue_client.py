@@ -5,6 +5,7 @@ ComfyUI's forms is `stock_history` and the routes.
 """
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,6 +32,14 @@ _BY_STATUS: dict[int, type[WorkshopError]] = {
     400: WorkflowRejected, 401: NotSignedIn, 404: NotFound, 409: Conflict, 413: PayloadTooLarge,
     422: InvalidInput, 429: LimitReached, 507: StorageFull,
 }  # fmt: skip
+
+
+def is_job_id(text: Any) -> bool:
+    """Whether this is a job's id as the queue writes it: anything else must not become part of an address."""
+    try:
+        return isinstance(text, str) and str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
 
 
 class QueueRefusal(WorkflowRejected):
@@ -133,6 +142,8 @@ class QueueClient:
 
     async def job(self, job_id: str) -> dict[str, Any] | None:
         """One job; None where it is unknown or somebody else's."""
+        if not is_job_id(job_id):
+            return None
         try:
             answer: dict[str, Any] = await self.ask("GET", f"/api/jobs/{job_id}")
         except (NotFound, InvalidInput):

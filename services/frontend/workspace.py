@@ -44,16 +44,25 @@ def json_answer(content: Any, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(content), status=status, content_type="application/json")
 
 
+async def json_value(request: web.Request) -> Any:
+    """The request's JSON, of whatever kind.
+
+    Raises:
+        InvalidInput: it is none, or nested too deeply.
+    """
+    try:
+        return msgspec.json.decode(await request.read())
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidInput("body: this is not valid JSON; send a JSON object.") from error
+
+
 async def json_body(request: web.Request) -> dict[str, Any]:
     """The request's JSON object.
 
     Raises:
         InvalidInput: it is none.
     """
-    try:
-        body = msgspec.json.decode(await request.read())
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidInput("body: this is not valid JSON; send a JSON object.") from error
+    body = await json_value(request)
     if not isinstance(body, dict):
         raise InvalidInput("body: this is not a JSON object; send {...}.")
     return body

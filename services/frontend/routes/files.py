@@ -5,6 +5,7 @@ import hashlib
 import json
 import mimetypes
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from aiohttp.multipart import BodyPartReader
 
 from services.domain.errors import InvalidInput, NotFound, PayloadTooLarge
 from services.frontend import pictures
-from services.frontend.own_files import FILE_TYPES, own_file_path, split_annotation
+from services.frontend.own_files import FILE_TYPES, can_be_sent, own_file_path, split_annotation
 from services.frontend.workspace import Workspace, json_answer, workspace
 
 routes = web.RouteTableDef()
@@ -25,6 +26,7 @@ CHUNK = 2**18
 FIELD_BYTES = 2**16
 """Fields of an upload other than the file are names and flags."""
 
+MAX_PARTS = 32
 UNIQUE_TRIES = 1000
 
 
@@ -123,11 +125,9 @@ async def _upload(request: web.Request, *, masked: bool) -> web.Response:
     space, fields = workspace(request), dict[str, str]()
     with tempfile.TemporaryFile(dir=space.settings.data_dir) as file:
         filename, digest = "", ""
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader):
-                continue
+        async for part in _parts(request):
             if part.name == "image" and part.filename is not None:
-                filename = part.filename
+                filename = _plain_name(part.filename)
                 digest = await _spool(
                     part, file, pictures.MAX_PICTURE_BYTES if masked else space.settings.max_upload_bytes
                 )
@@ -138,6 +138,36 @@ async def _upload(request: web.Request, *, masked: bool) -> web.Response:
         if masked:
             digest = await _draw_mask(space, fields, file)
         return json_answer(await _store(space, file, digest, filename, fields))
+
+
+async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
+    """The form's parts, up to a number that no form needs.
+
+    Raises:
+        InvalidInput: the body is no form, or one of endlessly many fields.
+    """
+    try:
+        count = 0
+        async for part in await request.multipart():
+            count += 1
+            if count > MAX_PARTS:
+                raise InvalidInput(f"form: it has more than {MAX_PARTS} fields; send the file, its name and folder.")
+            if isinstance(part, BodyPartReader):
+                yield part
+    except ValueError as error:
+        raise InvalidInput("form: this is not a multipart form that can be read; send the file as one.") from error
+
+
+def _plain_name(name: str) -> str:
+    """The uploaded file's name; it may lead into a folder of the own files and nowhere else.
+
+    Raises:
+        InvalidInput: it leads elsewhere, or cannot be a file's name.
+    """
+    parts = name.split("/")
+    if not can_be_sent(name) or "\\" in name or name.startswith("/") or {".", ".."} & set(parts):
+        raise InvalidInput("image: the file's name cannot be used; send it under a plain name.")
+    return name
 
 
 async def _field(part: BodyPartReader) -> str:
@@ -169,7 +199,7 @@ async def _draw_mask(space: Workspace, fields: dict[str, str], file: IO[bytes]) 
         reference = json.loads(fields.get("original_ref", ""))
         name, kind = str(reference["filename"]), str(reference.get("type", "output"))
         subfolder = str(reference.get("subfolder") or "")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (RecursionError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidInput("original_ref: this does not name the picture that the mask is for.") from error
     original = await _whole(space, await own_file_path(space, name, kind, subfolder))
     file.seek(0)
@@ -188,7 +218,12 @@ async def _store(
     The name is the asked one, or ` (1)` and so on where other content has that; equal content is not stored twice.
     """
     subfolder = fields.get("subfolder", "").strip("/")
-    if ".." in subfolder.split("/") or fields.get("subfolder", "").startswith("/"):
+    if (
+        "\\" in subfolder
+        or "\0" in subfolder
+        or ".." in subfolder.split("/")
+        or fields.get("subfolder", "").startswith("/")
+    ):
         raise InvalidInput("subfolder: this leads out of your own files; name a folder inside them.")
     kind = fields.get("type") or "input"
     if kind not in FILE_TYPES:

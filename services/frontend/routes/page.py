@@ -84,6 +84,10 @@ def _file(folder: Path, name: str) -> web.StreamResponse:
     if "\0" in name:
         return web.Response(status=404)
     path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+    try:
+        is_there = path.is_relative_to(folder.resolve()) and path.is_file()
+    except OSError:  # a name longer than any file's
+        is_there = False
+    if not is_there:
         return web.Response(status=404)
     return web.FileResponse(path, headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})

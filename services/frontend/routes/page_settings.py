@@ -9,7 +9,7 @@ from aiohttp import web
 from services.domain.errors import Forbidden
 from services.frontend.stock_version import FRONTEND_VERSION
 from services.frontend.user_files import UserFiles
-from services.frontend.workspace import json_answer, json_body, workspace
+from services.frontend.workspace import json_answer, json_body, json_value, workspace
 
 routes = web.RouteTableDef()
 
@@ -29,7 +29,7 @@ def read_settings(files: UserFiles) -> dict[str, Any]:
     path = files.path_of(SETTINGS_FILE)
     try:
         settings = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, RecursionError):
         return dict(FIRST_SETTINGS)
     return settings if isinstance(settings, dict) else dict(FIRST_SETTINGS)
 
@@ -55,7 +55,7 @@ async def change_settings(request: web.Request) -> web.Response:
 @routes.post("/settings/{id}")
 async def change_setting(request: web.Request) -> web.Response:
     """Change one setting; the body is its value."""
-    value = msgspec.json.decode(await request.read())
+    value = await json_value(request)
     return await _change(workspace(request).files, {request.match_info["id"]: value})
 
 
