@@ -4,8 +4,11 @@ Reads and writes whole pictures in memory, within a bound; runs in a thread. Pil
 that a web UI nobody looks at stays small.
 """
 
+from collections.abc import Callable
+from functools import wraps
 from io import BytesIO
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from services.domain.errors import InvalidInput, PayloadTooLarge
 
@@ -13,10 +16,28 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 MAX_PICTURE_BYTES = 200 * 2**20
-MAX_PIXELS = 200_000_000
-"""A picture above this is not decoded: some 800 MB of memory for a file that may be a few kilobytes."""
+MAX_PIXELS = 80_000_000
+"""A picture above this is not decoded: it takes 320 MB of memory from a file that may have a few kilobytes."""
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+"""What is decoded at all: Pillow knows formats that start other programs, or that nobody tests any more."""
+
+_Given = ParamSpec("_Given")
+_Made = TypeVar("_Made")
+_one_at_a_time = Lock()
+"""A flood of previews waits instead of taking that memory many times."""
 
 
+def _alone(change: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
+    @wraps(change)
+    def alone(*given: _Given.args, **named: _Given.kwargs) -> _Made:
+        with _one_at_a_time:
+            return change(*given, **named)
+
+    return alone
+
+
+@_alone
 def preview(content: bytes, asked: str, channel: str) -> tuple[bytes, str]:
     """The picture as WebP or JPEG: `asked` is stock's `webp;90`. Gives the bytes and the content type."""
     wanted, *options = asked.split(";")
@@ -26,10 +47,14 @@ def preview(content: bytes, asked: str, channel: str) -> tuple[bytes, str]:
     if form == "jpeg" or channel == "rgb":
         picture = picture.convert("RGB")
     buffer = BytesIO()
-    picture.save(buffer, format=form, quality=min(quality, 100))
+    try:
+        picture.save(buffer, format=form, quality=min(quality, 100))
+    except (OSError, ValueError) as error:
+        raise InvalidInput("preview: the picture does not fit into that format; ask for it as it is.") from error
     return buffer.getvalue(), f"image/{form}"
 
 
+@_alone
 def colours(content: bytes) -> bytes:
     """The picture without its transparency, as PNG."""
     picture = _open(content)
@@ -42,6 +67,7 @@ def colours(content: bytes) -> bytes:
     return _png(picture.convert("RGB"))
 
 
+@_alone
 def transparency(content: bytes) -> bytes:
     """The picture's transparency alone, in the alpha channel of a black picture, as PNG."""
     from PIL import Image
@@ -53,6 +79,7 @@ def transparency(content: bytes) -> bytes:
     return _png(result)
 
 
+@_alone
 def with_transparency_of(original: bytes, mask: bytes) -> bytes:
     """The original picture with the mask's alpha channel, as PNG; the original's text notes are kept.
 
@@ -78,10 +105,12 @@ def _open(content: bytes) -> "Picture":
     from PIL import Image, UnidentifiedImageError
 
     try:
-        picture = Image.open(BytesIO(content))
+        picture = Image.open(BytesIO(content), formats=FORMATS)
         if picture.width * picture.height > MAX_PIXELS:
             raise PayloadTooLarge("image: the picture has too many pixels to be shown; scale it down first.")
         picture.load()
+    except Image.DecompressionBombError as error:
+        raise PayloadTooLarge("image: the picture has too many pixels to be shown; scale it down first.") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise InvalidInput("image: this file is not a picture that can be read; use PNG, JPEG or WebP.") from error
     return picture
