@@ -16,6 +16,9 @@ WARN_AT = 0.9
 
 MAX_NAME_BYTES = 255
 MAX_DEPTH = 16
+MAX_PATH_BYTES = 1024
+BLOCK_BYTES = 4096
+"""What a file takes at least: without it a million empty files would cost nothing."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,11 @@ class UserFiles:
         """
         name = unquote(name) if "%" in name else name
         parts = [part for part in name.split("/") if part not in ("", ".")]
-        too_long = len(parts) > MAX_DEPTH or any(len(part.encode(errors="replace")) > MAX_NAME_BYTES for part in parts)
+        too_long = (
+            len(parts) > MAX_DEPTH
+            or len(name.encode(errors="replace")) > MAX_PATH_BYTES
+            or any(len(part.encode(errors="replace")) > MAX_NAME_BYTES for part in parts)
+        )
         if not name or "\0" in name or too_long:
             raise InvalidInput("file: this name cannot be used; choose a shorter one without special characters.")
         if name.startswith("/") or "\\" in name or ".." in parts:
@@ -95,12 +102,12 @@ class UserFiles:
             raise Conflict("file: one of that name is there already; save under another name or overwrite it.")
         if path.is_dir():
             raise Conflict("file: a folder has that name; choose another one.")
-        before = path.stat().st_size if path.is_file() else 0
-        if self.used_bytes() - before + len(content) > self._quota:
+        before = _room_of(path.stat().st_size) if path.is_file() else 0
+        if self.used_bytes() - before + _room_of(len(content)) > self._quota:
             raise StorageFull(
                 f"Your folder is full ({self._quota // 2**20} MB): delete some saved workflows, then save again."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(path)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".saving-")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -127,12 +134,19 @@ class UserFiles:
         source, target = self.existing(name), self.path_of(destination)
         if target.is_dir() or (target.exists() and not overwrite):
             raise Conflict("dest: one of that name is there already; choose another name or overwrite it.")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(target)
         return source.replace(target)
+
+    def _make_folder(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise Conflict("file: one of its folders is a file already; choose another folder.") from error
 
     def used_bytes(self) -> int:
         """How much of the quota is used."""
-        return sum(path.stat().st_size for path in self._root.rglob("*") if path.is_file() and not path.is_symlink())
+        files = (path for path in self._root.rglob("*") if path.is_file() and not path.is_symlink())
+        return sum(_room_of(path.stat().st_size) for path in files)
 
     def warning(self) -> str | None:
         """A sentence when the quota is nearly used up."""
@@ -140,3 +154,7 @@ class UserFiles:
         if used < WARN_AT * self._quota:
             return None
         return f"{used / 2**20:.0f} of {self._quota // 2**20} MB for saved workflows are used: delete some soon."
+
+
+def _room_of(size: int) -> int:
+    return max(size, BLOCK_BYTES)
