@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
+from services.domain.errors import LimitReached
 from services.frontend.browser_sockets import BrowserSocket
 from services.frontend.stock_version import COMFYUI_VERSION, FRONTEND_VERSION
 from services.frontend.workspace import Workspace, json_answer, workspace
@@ -88,6 +89,8 @@ async def list_files(request: web.Request) -> web.Response:
 async def socket(request: web.Request) -> web.WebSocketResponse:
     """ComfyUI's WebSocket: status at once, the state of what runs, then everything as it happens."""
     space = workspace(request)
+    if space.sockets.are_too_many():
+        raise LimitReached("Too many tabs of this workspace are open; close some, then reload the page.")
     response = web.WebSocketResponse(heartbeat=30, max_msg_size=MAX_MESSAGE_BYTES)
     await response.prepare(request)
     tab = BrowserSocket(response, request.query.get("clientId", "")[:CLIENT_ID_LENGTH] or uuid.uuid4().hex)
