@@ -28,6 +28,12 @@ PAGE_PACKAGE = "comfyui_frontend_package"
 MAX_BODY_BYTES = 64 * 2**20
 """Of bodies that are read whole: workflows and saved files. Uploads stream and have their own limit."""
 
+_SENTENCES = {
+    404: "There is no such address here.",
+    405: "This address does not take this method; look at ComfyUI's own interface.",
+    413: f"The body is larger than {MAX_BODY_BYTES // 2**20} MB; send less at a time.",
+    416: "Range: the file has no such part; ask for one inside it.",
+}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = structlog.get_logger(__name__)
 
@@ -83,6 +89,22 @@ async def _unknown(request: web.Request) -> web.Response:
     return json_answer({"error": "There is no such address here."}, 404)
 
 
+def comes_from_another_site(request: web.Request) -> bool:
+    """Whether a browser sends this for a page of another site; following a link to the workspace is not meant.
+
+    The session's cookie does not travel then, but a password that the browser remembers does.
+    """
+    headers = request.headers
+    if headers.get("Sec-Fetch-Site") == "cross-site" and headers.get("Sec-Fetch-Mode") != "navigate":
+        return True
+    origin = headers.get("Origin", "")
+    if not origin:
+        return False
+    scheme, _, sender = origin.partition("://")
+    standard = {"https": ":443", "http": ":80"}.get(scheme, "")
+    return sender.removesuffix(standard).lower() != request.host.removesuffix(standard).lower()
+
+
 def _door(settings: FrontendSettings) -> Middleware:
     @web.middleware
     async def only_through_the_front_door(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -92,6 +114,10 @@ def _door(settings: FrontendSettings) -> Middleware:
             given = request.headers.get("X-Door-Secret", "").encode()
             if not hmac.compare_digest(given, secret.get_secret_value().encode()):
                 return json_answer({"error": "Open your workspace through the workshop's own address."}, 403)
+        if comes_from_another_site(request):
+            return json_answer({"error": "This was sent by a page of another site; open your workspace itself."}, 403)
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return json_answer({"error": "Content-Encoding: send the body as it is, not compressed."}, 415)
         return await handler(request)
 
     return only_through_the_front_door
@@ -107,7 +133,7 @@ async def _refusals(request: web.Request, handler: Handler) -> web.StreamRespons
     except WorkshopError as error:
         return json_answer({"error": error.message}, error.status)
     except HTTPException as error:
-        answer = json_answer({"error": error.reason}, error.status)
+        answer = json_answer({"error": _SENTENCES.get(error.status, error.reason)}, error.status)
         if "Allow" in error.headers:
             answer.headers["Allow"] = error.headers["Allow"]
         return answer
