@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import httpx
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Form, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, select_autoescape
 
@@ -47,6 +48,11 @@ def create_app(settings: AuthSettings) -> FastAPI:
     async def refuse(request: Request, error: WorkshopError) -> JSONResponse:
         return JSONResponse({"error": error.code, "detail": error.message}, error.status)
 
+    @app.exception_handler(RequestValidationError)
+    async def refuse_form(request: Request, error: RequestValidationError) -> JSONResponse:
+        fields = ", ".join(sorted({str(item["loc"][-1]) for item in error.errors()}))
+        return JSONResponse({"error": "invalid_input", "detail": f"{fields}: missing or not usable; try again."}, 422)
+
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
@@ -66,9 +72,11 @@ def create_app(settings: AuthSettings) -> FastAPI:
         authorization: Annotated[str, Header()] = "",
     ) -> Response:
         cookie = request.cookies.get(COOKIE, "")
-        verdict = await to_thread.run_sync(
-            verifier.verify, x_workspace, cookie, authorization, x_real_ip, limiter=checks
-        )  # fmt: skip
+        verdict = verifier.from_session(x_workspace, cookie)
+        if verdict is None:  # a password then, which takes a while: nobody who is signed in waits for it
+            verdict = await to_thread.run_sync(
+                verifier.from_password, x_workspace, authorization, x_real_ip, limiter=checks
+            )
         response = _answer(verdict)
         if verdict.new_session:
             set_session(response, x_workspace, verdict.new_session)

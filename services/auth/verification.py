@@ -67,11 +67,13 @@ class Verifier:
         self._lockout = lockout
         self._clock = clock
 
-    def verify(self, workspace: str, cookie: str, authorization: str, address: str) -> Verdict:
-        """Judge one request for `workspace`. May take the time of a bcrypt check: call it in a thread."""
+    def from_session(self, workspace: str, cookie: str) -> Verdict | None:
+        """Judge one request for `workspace` by its session; None without one. Takes no time worth a thread."""
         account = self._from_session(workspace, cookie)
-        if account is not None:
-            return self._admit(account, workspace)
+        return self._admit(account, workspace) if account is not None else None
+
+    def from_password(self, workspace: str, authorization: str, address: str) -> Verdict:
+        """Judge one request by its password. May take the time of a bcrypt check: call it in a thread."""
         basic = read_basic(authorization)
         return self.sign_in(*basic, address, workspace) if basic else Verdict(Outcome.UNKNOWN)
 
