@@ -11,7 +11,7 @@ ENSURE := bash services/local/ensure_machine.sh
 VENV   := .venv/bin/python
 LOCKS  := dev queue-manager worker rehearsal frontend auth cli local test bench-peers gpu
 
-.PHONY: help up status down test test-fast lint format bench fairness chaos test-images lock clean redis-server nginx chromium docker-engine
+.PHONY: help up status down test test-fast lint format bench fairness chaos isolation test-images lock clean redis-server nginx chromium docker-engine
 
 help: ## List every verb
 	@echo "The ComfyuME workshop. Verbs:"
@@ -56,6 +56,9 @@ fairness: redis-server .venv/.ready-dev ## Compare 10,000 random queue histories
 
 chaos: redis-server .venv/.ready-dev ## Kill manager, Redis and workers at random for 3 minutes; no job may be lost
 	@$(VENV) -m tests.chaos
+
+isolation: redis-server nginx .venv/.ready-dev ## Try every address of 20 participants against each other; nothing may be seen
+	@$(VENV) -m tests.isolation
 
 lock: .venv/.ready-dev ## Resolve the dependencies anew into requirements/
 	@for extra in $(LOCKS); do \
