@@ -1,7 +1,8 @@
 """Carries a job's messages and previews to the queue manager while the job runs.
 
 Messages keep their order and none is dropped, except progress that a newer one has overtaken. Previews are live only:
-the newest of each node is sent, older ones are forgotten. Choosing and cleaning is done by `comfyui/messages.py`.
+the newest of each node is sent, older ones are forgotten; pictures that are results go in order, among the messages.
+Choosing and cleaning is done by `comfyui/messages.py`.
 """
 
 import asyncio
@@ -15,13 +16,15 @@ import msgspec
 from services.domain.errors import LeaseLost, WorkshopError
 from services.domain.job import Lease
 from services.kit.logs import get_logger
-from services.worker.comfyui.messages import PROGRESS
+from services.worker.comfyui.messages import PICTURE, PROGRESS
 from services.worker.queue_client import QueueClient, patiently
 
 _log = get_logger(__name__)
 _BATCH = 100
 _BATCH_BYTES = 1 << 20
 """Bounds of one request: messages, and bytes unless a single message is larger. The queue manager takes 8 MiB."""
+_PICTURES = 64
+"""Pictures that wait while the queue manager is away; more are dropped, as nothing of them is stored anywhere."""
 _PROGRESS_PAUSE = 0.05
 """Seconds after a batch in which more progress is collected: twenty updates a second are as smooth as a bar gets."""
 _PREVIEW_PAUSE = 0.1
@@ -41,7 +44,7 @@ class Relay:
         self._queue = queue
         self._lease = lease
         self._on_lost = on_lost
-        self._messages: list[dict[str, Any]] = []
+        self._messages: list[dict[str, Any] | bytes] = []
         self._frames: dict[str, bytes] = {}
         self._wake_messages = asyncio.Event()
         self._wake_frames = asyncio.Event()
@@ -72,7 +75,13 @@ class Relay:
         self._wake_messages.set()
 
     def frame(self, key: str, frame: bytes) -> None:
-        """Queue a binary frame; it takes the place of an unsent one with the same key."""
+        """Queue a binary frame; a preview takes the place of an unsent one with the same key."""
+        if key == PICTURE:
+            if sum(isinstance(waiting, bytes) for waiting in self._messages) < _PICTURES:
+                self._idle.clear()
+                self._messages.append(frame)
+                self._wake_messages.set()
+            return
         self._frames.pop(key, None)
         self._frames[key] = frame
         self._wake_frames.set()
@@ -88,7 +97,7 @@ class Relay:
             return None
         for place in range(len(self._messages) - 1, -1, -1):
             older = self._messages[place]
-            if older["type"] not in PROGRESS:
+            if isinstance(older, bytes) or older["type"] not in PROGRESS:
                 return None  # nothing is moved across a message of another kind
             if older["type"] == message["type"] and older["data"].get("node") == message["data"].get("node"):
                 return place
@@ -100,19 +109,27 @@ class Relay:
             self._wake_messages.clear()
             while self._messages:
                 batch = self._take_batch()
-                if not await self._deliver(batch):
+                if not await (self._deliver(batch) if batch else self._deliver_frame(self._take_picture())):
                     return
                 if not self._messages:
                     self._idle.set()
-                if batch[-1].type in PROGRESS:
+                if batch and batch[-1].type in PROGRESS:
                     await asyncio.sleep(_PROGRESS_PAUSE)
 
+    def _take_picture(self) -> bytes:
+        picture = self._messages.pop(0)
+        assert isinstance(picture, bytes), "asked for where no message comes first"
+        return picture
+
     def _take_batch(self) -> list[_Encoded]:
-        """The oldest messages, at least one."""
+        """The oldest messages up to the next picture: none where a picture comes first."""
         batch: list[_Encoded] = []
         size = 0
         while self._messages and len(batch) < _BATCH and size < _BATCH_BYTES:
-            message = self._messages.pop(0)
+            message = self._messages[0]
+            if isinstance(message, bytes):
+                break
+            del self._messages[0]
             batch.append(_Encoded(message["type"], msgspec.json.encode(message)))
             size += len(batch[-1].json)
         return batch
@@ -137,12 +154,17 @@ class Relay:
             await self._wake_frames.wait()
             self._wake_frames.clear()
             while self._frames:
-                frame = self._frames.pop(next(iter(self._frames)))
-                try:
-                    await self._queue.preview(self._lease, frame)
-                except LeaseLost:
-                    self._on_lost()
+                if not await self._deliver_frame(self._frames.pop(next(iter(self._frames)))):
                     return
-                except (WorkshopError, httpx.HTTPError) as error:
-                    _log.debug("a preview was dropped", job=self._lease.job_id, error=repr(error))
                 await asyncio.sleep(_PREVIEW_PAUSE)
+
+    async def _deliver_frame(self, frame: bytes) -> bool:
+        """Send one frame, once; False when the lease is lost."""
+        try:
+            await self._queue.preview(self._lease, frame)
+        except LeaseLost:
+            self._on_lost()
+            return False
+        except (WorkshopError, httpx.HTTPError) as error:
+            _log.debug("a frame was dropped", job=self._lease.job_id, error=repr(error))
+        return True

@@ -19,6 +19,10 @@ PREVIEW, TEXT, PREVIEW_WITH_METADATA = 1, 3, 4
 PROGRESS = ("progress_state", "progress")
 """Messages of which only the newest matters: each tells the whole state again."""
 
+PICTURE = "picture"
+"""Key of a frame that is a result and not a preview: SaveImageWebsocket's PNGs. Sampler previews are JPEG."""
+_PNG = 2
+
 BLOCKED = "ExecutionBlocked"
 """exception_type of an execution_error that does not end the prompt (seen in execution.py of 0.33.0)."""
 
@@ -83,16 +87,19 @@ class MessageFilter:
         return node is not None and str(node).split(":")[0].split(".")[0] in self._node_ids
 
     def frame(self, frame: bytes) -> tuple[str, bytes] | None:
-        """Under which key a binary frame replaces an older one, and the frame; None for one that is not the job's."""
+        """Under which key a binary frame replaces an older one (but PICTURE: none), and the frame; None for one that is
+        not the job's.
+        """
         if len(frame) < 8:
             return None
         kind, length = struct.unpack_from(">II", frame)
         if kind == PREVIEW_WITH_METADATA:
             metadata = _json(frame[8 : 8 + length])
             ours = metadata.get("prompt_id") == self.prompt_id
-            return (f"preview {metadata.get('node_id')}", frame) if ours else None
+            key = PICTURE if metadata.get("image_type") == "image/png" else f"preview {metadata.get('node_id')}"
+            return (key, frame) if ours else None
         if kind == PREVIEW and self.executing:
-            return "preview", frame
+            return PICTURE if length == _PNG else "preview", frame
         if kind == TEXT and self.executing:
             return f"text {frame[8 : 8 + length].decode('utf-8', 'replace')}", frame
         return None

@@ -3,8 +3,12 @@
 Each client here is the shortest one that does its job, with the HTTP and WebSocket calls of a stock client only.
 """
 
+import asyncio
 import json
+import struct
 import uuid
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,8 +17,12 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.integration.web_ui.conftest import Room
+from tests.support.comfyui_stub import CATALOGUE, ComfyUIStub, Run
+from tests.support.queue_process import QueueProcess
+from tests.support.redis_server import RedisServer
 from tests.support.wait import LIMIT_SECONDS, wait_for
 from tests.support.web_ui import WebUiProcess, picture_graph
+from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.slow
 
@@ -80,3 +88,60 @@ def test_a_script_uploads_a_picture_and_works_on_it(room: Room) -> None:
     }
 
     assert [content[:4] for content in pictures_of(room.alice, graph)["3"]] == [b"\x89PNG"]
+
+
+PICTURES = [bytes([number]) * 20_000 for number in range(8)]
+SENT_OVER_THE_SOCKET = {
+    "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "big.safetensors"}},
+    "2": {"class_type": "SaveImageWebsocket", "inputs": {"images": ["1", 0]}},
+}
+SAVE_IMAGE_WEBSOCKET = {"input": {"required": {"images": ["MODEL"]}}, "output": [], "output_node": True}
+
+
+async def send_pictures(run: Run) -> None:
+    """What ComfyUI sends when a SaveImageWebsocket runs: its pictures look like previews, but for being PNG."""
+    await run.send("execution_start")
+    for node in run.graph:
+        await run.send("executing", node=node)
+    about = {"node_id": "2", "display_node_id": "2", "prompt_id": run.id, "image_type": "image/png"}
+    head = json.dumps(about).encode()
+    for number, content in enumerate(PICTURES):
+        await run.stub.send_frame(run.client_id, struct.pack(">II", 4, len(head)) + head + content)
+        await run.send("progress", node="2", value=number, max=len(PICTURES))
+    await run.send("execution_success")
+    await run.end()
+
+
+def received_from(web_ui: WebUiProcess, graph: dict[str, Any], node: str) -> list[bytes]:
+    """What a script does that takes a node's pictures from the socket: frames while that node is executing."""
+    client_id, found, current = str(uuid.uuid4()), list[bytes](), None
+    address = f"{web_ui.url.replace('http', 'ws', 1)}/ws?clientId={client_id}"
+    with connect(address, max_size=None, open_timeout=60) as socket, web_ui.client() as http:
+        prompt_id = http.post("/prompt", json={"prompt": graph, "client_id": client_id}).json()["prompt_id"]
+        while not _is_over(message := socket.recv(timeout=LIMIT_SECONDS), prompt_id):
+            if isinstance(message, bytes):
+                found += [message[8:]] if current == node else []
+            elif (read := json.loads(message))["type"] == "executing":
+                current = read["data"]["node"]
+    return found
+
+
+async def test_a_script_takes_all_its_pictures_in_order_from_the_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CATALOGUE, "SaveImageWebsocket", SAVE_IMAGE_WEBSOCKET)
+    async with ComfyUIStub() as stub:
+        stub.script = send_pictures
+        with ExitStack() as stack:
+
+            def received() -> list[bytes]:
+                redis = stack.enter_context(RedisServer(tmp_path / "redis"))
+                queue = stack.enter_context(QueueProcess(tmp_path / "queue", redis.url))
+                engine = {"BACKEND": "url", "COMFYUI_URL": stub.url}
+                stack.enter_context(WorkerProcess(tmp_path / "worker", queue.url, settings=engine))
+                web_ui = stack.enter_context(WebUiProcess(tmp_path / "ui", queue.url, "alice"))
+                return received_from(web_ui, SENT_OVER_THE_SOCKET, "2")
+
+            found = await asyncio.to_thread(received)
+
+    assert found == PICTURES
