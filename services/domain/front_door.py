@@ -14,6 +14,10 @@ Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+:[0-9]{1,5}
 """`host:port` of a service behind the door."""
 
 
+Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$", max_length=253)]
+"""A host's name or its IPv4 address."""
+
+
 class WorkspaceAddress(BaseModel):
     """Where one participant's web UI answers."""
 
@@ -31,6 +35,10 @@ class FrontDoor(BaseModel):
     http_port: int = Field(default=80, description="Only redirects to HTTPS.")
     https_port: int = 443
     listen: str = Field(default="0.0.0.0", description="Address of the interface to listen on.")
+    public_host: Host | None = Field(
+        default=None,
+        description="The name that people type. With it no redirect repeats the name of a request; None: many names.",
+    )
     certificate: PurePosixPath
     certificate_key: PurePosixPath
     run_dir: PurePosixPath = Field(description="Writable folder for nginx's temporary files and its pid.")

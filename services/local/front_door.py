@@ -67,6 +67,7 @@ def _door(settings: WorkshopSettings, folder: WorkshopFolder) -> FrontDoor:
         http_port=settings.door_http_port,
         https_port=settings.door_port,
         listen=settings.host,
+        public_host=settings.host if settings.host == "127.0.0.1" else None,
         certificate=folder.door / "certificate.pem",
         certificate_key=folder.door / "certificate.key",
         run_dir=folder.door,

@@ -76,7 +76,7 @@ def bodies_with(name: str, victim: Person) -> Iterator[Any]:
         "prompt": graph, "prompt_id": victim.jobs[-1], "job_ids": victim.jobs, "delete": victim.jobs,
         "client_id": victim.client_id, "filename": name, "extra_data": {"client_id": victim.client_id},
     }  # fmt: skip
-    form = aiohttp.FormData()
+    form = aiohttp.FormData(quote_fields=False)
     form.add_field("image", b"not a picture", filename=f"../{victim.name}/{victim.picture_name}")
     form.add_field("subfolder", f"../{victim.name}")
     form.add_field("overwrite", "true")

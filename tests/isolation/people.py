@@ -48,7 +48,7 @@ class Caller:
         self._trust = workshop.door.trust
 
     async def __aenter__(self) -> "Caller":
-        connector = aiohttp.TCPConnector(ssl=self._trust, limit=64)
+        connector = aiohttp.TCPConnector(ssl=self._trust, limit=0)
         timeout = aiohttp.ClientTimeout(total=LIMIT_SECONDS)
         self.session = aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout, max_field_size=2**16
