@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.domain.errors import Conflict, Forbidden, InvalidInput, NotFound, StorageFull
-from services.frontend.user_files import UserFiles
+from services.frontend.user_files import BLOCK_BYTES, UserFiles
 
 MEGABYTE = 2**20
 
@@ -79,3 +79,26 @@ def test_moving_makes_the_folder_and_does_not_overwrite(files: UserFiles) -> Non
     assert files.move("a.json", "sub/c.json").read_bytes() == b"1"
     with pytest.raises(NotFound):
         files.existing("a.json")
+
+
+def test_a_folder_that_is_a_file_is_refused(files: UserFiles) -> None:
+    files.write("one.json", b"{}")
+    files.write("two.json", b"{}")
+    with pytest.raises(Conflict):
+        files.write("one.json/inside.json", b"{}")
+    with pytest.raises(Conflict):
+        files.move("two.json", "one.json/inside.json")
+
+
+def test_an_empty_file_takes_a_block_of_the_quota(tmp_path: Path) -> None:
+    files = UserFiles(tmp_path, 2 * BLOCK_BYTES)
+    files.write("one", b"")
+    files.write("two", b"")
+    files.write("two", b"again")
+    with pytest.raises(StorageFull):
+        files.write("three", b"")
+
+
+def test_a_path_longer_than_any_disk_takes_is_refused(files: UserFiles) -> None:
+    with pytest.raises(InvalidInput):
+        files.path_of("/".join(["n" * 250] * 15))
