@@ -68,9 +68,9 @@ def workshop_room(folder: Path, names: tuple[str, ...] = NAMES, **web_ui_setting
         sign_in = stack.enter_context(SignInProcess(folder, f"127.0.0.1:{queue.port}"))
         workspaces = [WorkspaceAddress(name=name, address=f"127.0.0.1:{ui.port}") for name, ui in web_uis.items()]
         door = FrontDoor(
-            http_port=free_port(), https_port=free_port(), listen="127.0.0.1", public_host="127.0.0.1", certificate=certificate,
-            certificate_key=key, run_dir=folder, auth=sign_in.address, queue_manager=f"127.0.0.1:{queue.port}",
-            workspaces=workspaces, door_secret=SecretStr(DOOR_SECRET),
+            http_port=free_port(), https_port=free_port(), listen="127.0.0.1", public_host="127.0.0.1",
+            certificate=certificate, certificate_key=key, run_dir=folder, auth=sign_in.address,
+            queue_manager=f"127.0.0.1:{queue.port}", workspaces=workspaces, door_secret=SecretStr(DOOR_SECRET),
         )  # fmt: skip
         process = stack.enter_context(FrontDoorProcess(door, folder))
         yield Workshop(folder, door, process, sign_in, queue, worker, web_uis, accounts, redis)
