@@ -19,7 +19,9 @@ from services.local.front_door_config import render_front_door
 from services.local.settings import WorkshopSettings
 
 CERTIFICATE_DAYS = 365
-SIGNING_IN = (Role.PARTICIPANT, Role.INSTRUCTOR, Role.OPERATOR)
+SIGNING_IN = (Role.PARTICIPANT,)
+"""Who finds something behind the front door; instructor and operator work on the command line."""
+
 HINT = "On Debian and Ubuntu `make up` installs it; elsewhere use your package manager."
 
 
@@ -136,9 +138,8 @@ def _add_accounts(
     settings: WorkshopSettings, folder: WorkshopFolder, role: Role, names: list[str]
 ) -> list[dict[str, str]]:
     printed = _auth(settings, folder, "add", "--role", role.value, *names)
-    place = "{name}/" if role is Role.PARTICIPANT else ""
     return [
-        {"name": name, "address": f"{settings.door_url}/{place.format(name=name)}", "password": password}
+        {"name": name, "address": f"{settings.door_url}/{name}/", "password": password}
         for name, password in (line.split("\t") for line in printed.splitlines())
     ]
 
