@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.support.rehearsal_engine import Client, Graph, engine, kinds, of_kind, picture_graph
+from tests.support.rehearsal_engine import (
+    Client,
+    Graph,
+    engine,
+    kinds,
+    of_kind,
+    picture_graph,
+    slow_graph,
+    wait_for_start,
+)
 from tests.support.wait import wait_until
 
 
@@ -23,17 +32,6 @@ async def base(tmp_path: Path) -> AsyncIterator[str]:
 async def client(base: str) -> AsyncIterator[Client]:
     async with Client(base) as connected:
         yield connected
-
-
-def slow_graph(seconds: float = 3600.0, **more: Any) -> Graph:
-    return {"1": {"class_type": "RehearsalSlow", "inputs": {"seconds": seconds, "steps": 2} | more}}
-
-
-async def wait_for_start(client: Client) -> str:
-    """Start a prompt that runs for an hour; its id once it runs."""
-    prompt_id = await client.submit(slow_graph())
-    await client.hear_until("executing", prompt_id)
-    return prompt_id
 
 
 async def test_the_messages_of_a_prompt_come_in_comfyuis_order(client: Client) -> None:

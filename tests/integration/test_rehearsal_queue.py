@@ -2,11 +2,18 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.rehearsal_engine import Client, Graph, engine, kinds, of_kind, picture_graph
+from tests.support.rehearsal_engine import (
+    Client,
+    engine,
+    kinds,
+    of_kind,
+    picture_graph,
+    slow_graph,
+    wait_for_start,
+)
 from tests.support.wait import wait_until
 
 
@@ -20,17 +27,6 @@ async def base(tmp_path: Path) -> AsyncIterator[str]:
 async def client(base: str) -> AsyncIterator[Client]:
     async with Client(base) as connected:
         yield connected
-
-
-def slow_graph(seconds: float = 3600.0, **more: Any) -> Graph:
-    return {"1": {"class_type": "RehearsalSlow", "inputs": {"seconds": seconds, "steps": 2} | more}}
-
-
-async def wait_for_start(client: Client) -> str:
-    """Start a prompt that runs for an hour; its id once it runs."""
-    prompt_id = await client.submit(slow_graph())
-    await client.hear_until("executing", prompt_id)
-    return prompt_id
 
 
 async def test_an_interrupt_stops_the_running_prompt(client: Client) -> None:

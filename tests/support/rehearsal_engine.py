@@ -130,3 +130,15 @@ def picture_graph(colour: int = 0x336699, prefix: str = "test") -> Graph:
         "2": {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}},
         "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": prefix}},
     }
+
+
+def slow_graph(seconds: float = 3600.0, **more: Any) -> Graph:
+    """A prompt of one node that takes its time."""
+    return {"1": {"class_type": "RehearsalSlow", "inputs": {"seconds": seconds, "steps": 2} | more}}
+
+
+async def wait_for_start(client: "Client") -> str:
+    """Start a prompt that runs for an hour; its id once it runs."""
+    prompt_id = await client.submit(slow_graph())
+    await client.hear_until("executing", prompt_id)
+    return prompt_id
