@@ -15,13 +15,13 @@ from aiohttp.multipart import BodyPartReader
 
 from services.domain.errors import InvalidInput, NotFound, PayloadTooLarge
 from services.frontend import pictures
+from services.frontend.content_types import is_rendered
 from services.frontend.own_files import FILE_TYPES, can_be_sent, own_file_path, split_annotation
 from services.frontend.workspace import Workspace, json_answer, workspace
 
 routes = web.RouteTableDef()
 
 PASSED_ON = ("Content-Type", "Content-Length", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified")
-RENDERED_TYPES = ("html", "xml", "svg", "javascript", "ecmascript", "css")
 CHUNK = 2**18
 FIELD_BYTES = 2**16
 """Fields of an upload other than the file are names and flags."""
@@ -90,7 +90,7 @@ def _safe_headers(request: web.Request) -> dict[str, str]:
     name = split_annotation(request.query["filename"])[0].rpartition("/")[2]
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     as_picture = kind == "image/svg+xml" and request.headers.get("Sec-Fetch-Dest") == "image"
-    dangerous = any(word in kind for word in RENDERED_TYPES)
+    dangerous = is_rendered(kind)
     headers = {"X-Content-Type-Options": "nosniff", "Content-Type": kind}
     if dangerous:
         headers |= {"Vary": "Sec-Fetch-Dest", "Cache-Control": "no-store"}

@@ -10,14 +10,13 @@ from typing import Any
 from aiohttp import web
 
 from services.domain.errors import NotFound
+from services.frontend.content_types import is_rendered
 from services.frontend.user_files import UserFiles
 from services.frontend.workspace import json_answer, workspace
 
 routes = web.RouteTableDef()
 
 PAGE_STYLE = "user.css"
-RENDERED_TYPES = ("html", "xml", "svg", "javascript", "ecmascript", "css")
-"""Content that a browser would run or draw as a page of this origin; it is only ever given as a download."""
 
 
 @routes.get("/userdata")
@@ -51,7 +50,7 @@ async def read_file(request: web.Request) -> web.StreamResponse:
         kind, disposition = "text/css", "inline"
     else:
         disposition = "attachment"
-        kind = "application/octet-stream" if any(word in kind for word in RENDERED_TYPES) else kind
+        kind = "application/octet-stream" if is_rendered(kind) else kind
     headers = {"Content-Type": kind, "X-Content-Type-Options": "nosniff", "Content-Disposition": disposition}
     return web.FileResponse(path, headers=headers)
 
