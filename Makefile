@@ -9,7 +9,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 ENSURE := bash services/local/ensure_machine.sh
 VENV   := .venv/bin/python
-LOCKS  := dev queue-manager worker rehearsal frontend auth cli local test bench-peers gpu
+LOCKS  := dev queue-manager worker rehearsal frontend auth admin cli local infra rehearse test bench-peers gpu
 
 .PHONY: help up status down test test-fast lint format bench fairness chaos isolation test-images lock clean redis-server nginx chromium docker-engine
 
