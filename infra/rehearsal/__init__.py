@@ -1,0 +1,1 @@
+"""The rehearsed deployment: stand-in clouds on this machine, driven by the real engine."""

@@ -1,0 +1,1 @@
+"""Stand-ins for the cloud providers: what the engine talks to in a rehearsal instead of Hetzner, Cloudflare or Docker."""

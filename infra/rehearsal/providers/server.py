@@ -1,0 +1,187 @@
+"""What a stand-in provider is: the base class that one package's stand-in fills in, and the values it deals in.
+
+A stand-in sees plain Python values only. The wire form, secrets, unknown values, faults and the record of calls belong to
+`service.py`, the rules of an SDK to `check.py` and `diff.py`, and the rehearsed cloud's file to `cloud.py`.
+
+To write a stand-in, subclass `StandIn` and override what the package does differently:
+
+- `check` (call `super().check` first) to refuse more than the SDK's types do, or to add inputs (a content hash);
+- `diff` where the table of replacing properties (`force_new.toml`) is not enough;
+- `create`, `read`, `update`, `delete` to act on something real. The inherited ones keep a record in the cloud's file;
+- `preview_update` to name the outputs that an update will change: dependents then see them as unknown;
+- `invoke` for look-ups.
+
+A failure is `ProviderFailure("one sentence")`. A create or update that left something behind raises `PartialFailure`:
+the engine then keeps the resource in its state, and the next `up` calls `update`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pulumi.runtime import rpc
+
+from infra.rehearsal.providers.cloud import Cloud, Record
+
+Properties = dict[str, Any]
+"""Properties by their wire names (camelCase); values are JSON-like, secrets already opened."""
+
+UNKNOWN: str = rpc.UNKNOWN
+"""Stands in a preview for a value that only the deployment will know."""
+
+
+class ProviderFailure(Exception):
+    """The cloud refused. The text is one sentence without a secret; the engine shows it as it is."""
+
+
+class PartialFailure(ProviderFailure):
+    """Something was made, yet not all of it: the resource belongs into the state together with why it is not well."""
+
+    def __init__(self, reason: str, id_: str, outputs: Properties) -> None:
+        super().__init__(reason)
+        self.id = id_
+        self.outputs = outputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One question of the engine about one resource.
+
+    `inputs` are the wanted ones (for `read` and `delete`: the recorded ones), `old_inputs` and `old_outputs` what the
+    engine's state holds. `secret_inputs` names the top-level inputs that hold a secret anywhere. In a preview, values may
+    be `UNKNOWN`. `timeout` is in seconds, 0 where the program asked for none.
+    """
+
+    type: str
+    name: str
+    urn: str
+    id: str = ""
+    inputs: Properties = field(default_factory=dict)
+    old_inputs: Properties = field(default_factory=dict)
+    old_outputs: Properties = field(default_factory=dict)
+    preview: bool = False
+    secret_inputs: frozenset[str] = frozenset()
+    timeout: float = 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why an input is refused. The reason names the property and never repeats its value, which may be a secret."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The inputs as they will be recorded, and what is wrong with them."""
+
+    inputs: Properties
+    problems: Sequence[Problem] = ()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Which top-level properties changed, and which of these only a new resource can have."""
+
+    changed: frozenset[str] = frozenset()
+    replaces: frozenset[str] = frozenset()
+    delete_before_replace: bool = False
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A resource as it is: its id, all its outputs (inputs included), and the inputs that would produce it."""
+
+    id: str
+    outputs: Properties
+    inputs: Properties = field(default_factory=dict)
+
+
+class StandIn:
+    """One package's stand-in; as it stands, one for any package: it keeps what it is given in the cloud's file.
+
+    One object serves one provider resource of the program (its own process), with `configuration` the provider's inputs,
+    JSON-decoded. Methods are called from several threads at once.
+    """
+
+    package: ClassVar[str] = ""
+    derived_outputs: ClassVar[frozenset[str]] = frozenset()
+    """Outputs that count as secret as soon as any input is (a command's `stdout`)."""
+
+    def __init__(self, package: str, cloud: Cloud) -> None:
+        self.name = package
+        self.cloud = cloud
+        self.configuration: Properties = {}
+
+    def configure(self, configuration: Properties) -> None:
+        """Take over the provider's inputs; called once, before anything but `check` of an unknown provider."""
+        self.configuration = configuration
+
+    # -- before anything is touched -----------------------------------------------------------------------------------
+
+    def check(self, request: Request) -> Checked:
+        """Refuse what the installed SDK does not define: unknown or missing properties, wrong types, wrong choices."""
+        from infra.rehearsal.providers.check import check_inputs  # local: check.py reads the values defined above
+
+        return check_inputs(self.name, request)
+
+    def diff(self, request: Request) -> Difference:
+        """Compare recorded and wanted inputs; `force_new.toml` says which changes replace."""
+        from infra.rehearsal.providers.diff import compare
+
+        return compare(request)
+
+    def preview_create(self, request: Request) -> Properties:
+        """The outputs a create will have, as far as they are known: inputs as they are, everything else `UNKNOWN`."""
+        from infra.rehearsal.providers.schema import outputs_of
+
+        return {**dict.fromkeys(outputs_of(self.name, request.type), UNKNOWN), **request.inputs}
+
+    def preview_update(self, request: Request) -> Properties:
+        """The outputs an update will have; override to answer `UNKNOWN` for those that will change with it."""
+        return {**request.old_outputs, **request.inputs}
+
+    # -- the deployment -----------------------------------------------------------------------------------------------
+
+    def create(self, request: Request) -> Existing:
+        """Make the resource. The inherited one records the inputs with what `computed` adds."""
+        id_ = self.new_id(request)
+        outputs = {**request.inputs, **self.computed(request, id_)}
+        self.cloud.put(Record(self.name, request.type, id_, request.name, request.inputs, outputs))
+        return Existing(id_, outputs, request.inputs)
+
+    def read(self, request: Request) -> Existing | None:
+        """The resource as the cloud has it now, None when it is gone. Without `old_inputs` this is an import."""
+        record = self.cloud.get(self.name, request.type, request.id)
+        return None if record is None else Existing(record.id, record.outputs, record.inputs)
+
+    def update(self, request: Request) -> Properties:
+        """Change the resource in place; returns all its outputs."""
+        outputs = {**request.old_outputs, **request.inputs, **self.changed(request)}
+        self.cloud.put(Record(self.name, request.type, request.id, request.name, request.inputs, outputs))
+        return outputs
+
+    def delete(self, request: Request) -> None:
+        """Remove the resource. One that is gone already is no failure."""
+        self.cloud.remove(self.name, request.type, request.id)
+
+    def invoke(self, token: str, arguments: Mapping[str, Any]) -> Properties:
+        """Answer a look-up (`get_...`); a look-up nobody prepared is refused by its name."""
+        raise ProviderFailure(f"the stand-in for {self.name} has no answer prepared for {token}")
+
+    # -- what most stand-ins fill in ----------------------------------------------------------------------------------
+
+    def new_id(self, request: Request) -> str:
+        """The id the cloud would give."""
+        return secrets.token_hex(16)
+
+    def computed(self, request: Request, id_: str) -> Properties:
+        """Outputs of a new resource that are not inputs."""
+        return {}
+
+    def changed(self, request: Request) -> Properties:
+        """Outputs that an update in place changes beside the inputs."""
+        return {}
