@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from services.kit.service_settings import ServiceSettings
 
 
-class AuthSettings(BaseSettings):
+class AuthSettings(ServiceSettings):
     """Where accounts and keys lie and how long things last."""
 
     model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True, extra="ignore")

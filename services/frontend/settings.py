@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from services.domain.names import Name
+from services.kit.service_settings import ServiceSettings
 
 
-class FrontendSettings(BaseSettings):
+class FrontendSettings(ServiceSettings):
     """Whose UI this is, where its queue manager answers, where its files lie."""
 
     model_config = SettingsConfigDict(env_prefix="FRONTEND_", frozen=True, extra="ignore")

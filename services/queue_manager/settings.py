@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from services.kit.service_settings import ServiceSettings
 
 MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
 
 
-class QueueManagerSettings(BaseSettings):
+class QueueManagerSettings(ServiceSettings):
     """What the operator decides about the queue manager."""
 
     model_config = SettingsConfigDict(env_prefix="QUEUE_", frozen=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AnyHttpUrl, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from services.domain.names import Name
+from services.kit.service_settings import ServiceSettings
 
 GIBIBYTE = 1 << 30
 
@@ -22,7 +23,7 @@ class Backend(StrEnum):
     URL = "url"
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(ServiceSettings):
     """What the operator decides about one worker."""
 
     model_config = SettingsConfigDict(env_prefix="WORKER_", frozen=True)

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings
 import services
 from services.cli.__main__ import HELP
 from services.domain import errors
+from services.kit.service_settings import ServiceSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,6 +74,12 @@ def test_every_setting_stands_in_the_readme_of_its_service() -> None:
         or f"`{variable}`" not in (folder / "README.md").read_text(encoding="utf-8")
     ]
     assert not missing
+
+
+def test_every_service_that_runs_in_a_container_reads_secret_files() -> None:
+    run_by_people = {"services.local.settings", "services.cli.settings"}
+    without = [kind for _folder, kind in settings_classes() if not issubclass(kind, ServiceSettings)]
+    assert {kind.__module__ for kind in without} == run_by_people
 
 
 def test_no_readme_explains_a_setting_that_is_gone() -> None:

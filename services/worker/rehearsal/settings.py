@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from services.kit.service_settings import ServiceSettings
 
 
-class RehearsalSettings(BaseSettings):
+class RehearsalSettings(ServiceSettings):
     """What can be set about one rehearsal engine."""
 
     model_config = SettingsConfigDict(env_prefix="REHEARSAL_", frozen=True)
