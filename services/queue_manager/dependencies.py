@@ -19,6 +19,7 @@ from services.queue_manager.bell import Bell, StopSignals
 from services.queue_manager.catalogue_store import CatalogueStore
 from services.queue_manager.credentials import Credentials, Identity
 from services.queue_manager.events import EventHub
+from services.queue_manager.extension_store import ExtensionStore
 from services.queue_manager.files.archive import Archive
 from services.queue_manager.files.inputs import InputFiles
 from services.queue_manager.files.outputs import OutputFiles
@@ -27,6 +28,7 @@ from services.queue_manager.leasing import Leasing
 from services.queue_manager.parity import Parity
 from services.queue_manager.pooling import Pools
 from services.queue_manager.previews import Previews
+from services.queue_manager.published_workflows import PublishedWorkflows
 from services.queue_manager.repository import JobRepository
 from services.queue_manager.settings import QueueManagerSettings
 from services.queue_manager.views import JobViews
@@ -46,6 +48,8 @@ class State(TypedDict):
     workers: WorkerRegister
     views: JobViews
     catalogues: CatalogueStore
+    extensions: ExtensionStore
+    published: PublishedWorkflows
     pools: Pools
     parity: Parity
     inputs: InputFiles
@@ -78,6 +82,8 @@ Stops = Annotated[StopSignals, _from_state("stops")]
 Workers = Annotated[WorkerRegister, _from_state("workers")]
 Views = Annotated[JobViews, _from_state("views")]
 Catalogues = Annotated[CatalogueStore, _from_state("catalogues")]
+Extensions = Annotated[ExtensionStore, _from_state("extensions")]
+Published = Annotated[PublishedWorkflows, _from_state("published")]
 ParityCheck = Annotated[Parity, _from_state("parity")]
 Inputs = Annotated[InputFiles, _from_state("inputs")]
 Bodies = Annotated[Archive, _from_state("archive")]

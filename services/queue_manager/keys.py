@@ -17,6 +17,7 @@ ROOM_EVENTS = "room-events"
 CATALOGUE_WORKERS = "catalogue-workers"
 CATALOGUE_AWAITED = "catalogue-awaited"
 CATALOGUE_VERSION = "catalogue-version"
+EXTENSIONS = "extensions"
 FIT_POOLS = "fit-pools"
 CREDENTIALS = "credentials"
 CREDENTIALS_TAKEN_OVER = "credentials-taken-over"
@@ -124,6 +125,7 @@ INVENTORY: tuple[KeySpec, ...] = (
     KeySpec("catalogue-workers", "hash", None, "one entry per worker, until 24 h absent", "what each worker offers"),
     KeySpec("catalogue-awaited", "hash", "1 h", "", "workers whose catalogue was asked for"),
     KeySpec("catalogue-version", "string", None, "one key", "counts the changes of what is offered"),
+    KeySpec("extensions", "hash", None, "goes when the worker's catalogue is forgotten", "worker -> page files"),
     KeySpec("fit-pools", "hash", None, "repool removes empty pools", "which worker profiles a pool stands for"),
     KeySpec("credentials", "hash", None, "the operator removes a credential", "role:name -> SHA-256 of the token"),
     KeySpec("credentials-taken-over", "set", None, "one key", "role:name of used entries of the bootstrap file"),

@@ -17,6 +17,7 @@ from services.queue_manager.catalogue_store import CatalogueStore
 from services.queue_manager.credentials import Credentials, read_bootstrap
 from services.queue_manager.dependencies import State
 from services.queue_manager.events import EventHub
+from services.queue_manager.extension_store import ExtensionStore
 from services.queue_manager.files.archive import Archive
 from services.queue_manager.files.inputs import InputFiles
 from services.queue_manager.files.outputs import OutputFiles
@@ -24,6 +25,7 @@ from services.queue_manager.leasing import Leasing
 from services.queue_manager.parity import Parity
 from services.queue_manager.pooling import Pools
 from services.queue_manager.previews import Previews
+from services.queue_manager.published_workflows import PublishedWorkflows
 from services.queue_manager.repository import JobRepository
 from services.queue_manager.scripts import Limits, Scripts
 from services.queue_manager.settings import QueueManagerSettings
@@ -47,6 +49,7 @@ def build(settings: QueueManagerSettings, redis: RedisConnection) -> State:
     pools = Pools(redis, jobs, catalogues)
     inputs = InputFiles(redis, jobs, settings.data_dir / "inputs", settings.max_input_bytes)
     leasing = Leasing(jobs, pools, settings.lease_seconds)
+    extensions = ExtensionStore(redis, settings.data_dir / "extensions")
     workers = Workers(redis, jobs, catalogues)
     archive = Archive(jobs, settings.data_dir)
     credentials = Credentials(redis)
@@ -62,6 +65,8 @@ def build(settings: QueueManagerSettings, redis: RedisConnection) -> State:
         workers=workers,
         views=JobViews(jobs, workers, pools, archive),
         catalogues=catalogues,
+        extensions=extensions,
+        published=PublishedWorkflows(settings.data_dir / "published"),
         pools=pools,
         parity=Parity(catalogues, pools, inputs),
         inputs=inputs,

@@ -24,6 +24,7 @@ TAGS = [
     {"name": "outputs", "description": "What jobs produced; ranges are supported."},
     {"name": "events", "description": "What happens to one's jobs, live and resumable."},
     {"name": "catalogue", "description": "The nodes and models that the workers have."},
+    {"name": "workflows", "description": "What the instructor published to all."},
     {"name": "room", "description": "What the instructor sees and switches."},
     {"name": "credentials", "description": "Who may speak; the operator adds, rotates and removes."},
     {"name": "workers", "description": "Workers come, say what they have, drain and leave."},

@@ -189,12 +189,16 @@ class WorkerProfile(Body):
         default_factory=dict, max_length=1000, description="model files by ComfyUI's folder name"
     )
     catalogue_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    extensions_sha256: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = Field(
+        default="", description="digest of the node packs' page files, empty without any"
+    )
 
 
 class Registered(BaseModel):
     """What a worker has to know when it has come."""
 
     catalogue_needed: bool = Field(description="PUT /api/workers/{name}/catalogue before leasing")
+    extensions_needed: bool = Field(default=False, description="PUT /api/workers/{name}/extensions")
     lease_seconds: float
 
 
@@ -210,6 +214,26 @@ class WorkerView(BaseModel):
     gpu: dict[str, Any] | None = None
     loaded_model: str = ""
     profile: str = Field(default="", description="workers with the same profile have the same nodes and models")
+
+
+class ExtensionList(BaseModel):
+    """The node packs' page files."""
+
+    files: dict[str, str] = Field(description="pack/file -> SHA-256", examples=[{"my-pack/widget.js": "9f86d0…"}])
+
+
+class PublishedView(BaseModel):
+    """A published workflow."""
+
+    name: str
+    size: int = Field(description="bytes")
+    published_at: Millis
+
+
+class WorkflowList(BaseModel):
+    """What the instructor published."""
+
+    workflows: list[PublishedView]
 
 
 class InputList(BaseModel):

@@ -7,6 +7,7 @@ from services.queue_manager.routes import (
     catalogue,
     credentials,
     events,
+    extensions,
     health,
     inputs,
     jobs,
@@ -16,6 +17,7 @@ from services.queue_manager.routes import (
     reports,
     room,
     workers,
+    workflows,
 )
 
 ROUTERS = (
@@ -24,6 +26,8 @@ ROUTERS = (
     outputs.router,
     events.router,
     catalogue.router,
+    extensions.router,
+    workflows.router,
     room.router,
     credentials.router,
     workers.router,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 from services.domain.errors import Forbidden
 from services.domain.names import NAME_PATTERN
 from services.kit.strict_json import StrictRoute
-from services.queue_manager.dependencies import AsRoom, AsWorker, Now, Settings, Workers
+from services.queue_manager.dependencies import AsRoom, AsWorker, Extensions, Now, Settings, Workers
 from services.queue_manager.schemas import DrainingBody, Registered, WorkerProfile, WorkerView
 
 router = APIRouter(prefix="/api/workers", tags=["workers"], route_class=StrictRoute)
@@ -29,12 +29,19 @@ async def list_workers(_who: AsRoom, workers: Workers, now: Now) -> list[WorkerV
 
 @router.put("/{name}", summary="Register a worker")
 async def register(
-    name: WorkerName, body: WorkerProfile, who: AsWorker, workers: Workers, settings: Settings, now: Now
+    name: WorkerName,
+    body: WorkerProfile,
+    who: AsWorker,
+    workers: Workers,
+    extensions: Extensions,
+    settings: Settings,
+    now: Now,
 ) -> Registered:
     """Say what this worker has: ComfyUI's version, GPU, models, and the digest of its node catalogue."""
     check_own_name(who, name)
     needed = await workers.register(name, body, now)
-    return Registered(catalogue_needed=needed, lease_seconds=settings.lease_seconds)
+    files_needed = await extensions.register(name, body.extensions_sha256)
+    return Registered(catalogue_needed=needed, extensions_needed=files_needed, lease_seconds=settings.lease_seconds)
 
 
 @router.put("/{name}/draining", status_code=204, summary="Drain, or stop draining")
