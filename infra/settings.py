@@ -21,8 +21,9 @@ from infra.settings_sections import (
     DnsSettings,
     DomainName,
     GpuSettings,
-    ImagesSettings,
+    ImageOverrides,
     LimitsSettings,
+    MonitoringSettings,
     ObjectStorageSettings,
     ParticipantSettings,
     ProtectionSettings,
@@ -40,9 +41,8 @@ NAMESPACE = "comfyume"
 RESERVED_NAMES = frozenset({"admin", "api", "health", "sign-in", "sign-out"})
 """Addresses of the front door that no participant may have as a name."""
 
-Certificate = Annotated[
-    str, StringConstraints(pattern=r"^-----BEGIN CERTIFICATE-----\n[\s\S]+-----END CERTIFICATE-----\n?$")
-]
+_PEM = r"^-----BEGIN CERTIFICATE-----\n[\s\S]+-----END CERTIFICATE-----\n?$"
+Certificate = Annotated[str, StringConstraints(pattern=_PEM)]
 
 
 class SettingsRefused(InvalidInput):
@@ -77,13 +77,14 @@ class StackSettings(Section):
     serverless: ServerlessSettings = ServerlessSettings()
     queue: QueueSettings = QueueSettings()
     limits: LimitsSettings = LimitsSettings()
-    images: ImagesSettings
+    monitoring: MonitoringSettings = MonitoringSettings()
+    image_overrides: ImageOverrides = ImageOverrides()
     protection: ProtectionSettings = ProtectionSettings()
     sessions: list[SessionSettings] = Field(default=[], description="When people work; updates are refused then.")
     backup_recipient: str | None = Field(
         default=None,
         pattern=r"^age1[a-z0-9]{58}$",
-        description="Public age key that secrets in backups are encrypted for.",
+        description="Public age key; secrets in backups are encrypted for it.",
     )
 
     hcloud_token: SecretStr = Field(min_length=8, description="Hetzner Cloud: read and write in one project.")
@@ -216,9 +217,9 @@ def _sentences(model: type[BaseModel], detail: ErrorDetails) -> list[str]:
 
 def _is_branch(part: Any) -> bool:
     """Pydantic names the branch of a union in the path; the stack file has no such level."""
-    return isinstance(part, str) and (
-        part.startswith(("constrained-", "function-", "[key]")) or part in ("str", "none")
-    )
+    if not isinstance(part, str):
+        return False
+    return part.startswith(("constrained-", "function-", "[key]")) or part in ("str", "none")
 
 
 def _reason(detail: ErrorDetails) -> str:

@@ -73,7 +73,7 @@ class AccessSettings(Section):
 
     public_keys: list[SshPublicKey] = Field(
         min_length=1,
-        description="Public SSH keys of the operators, one of them the counterpart of operator_private_key.",
+        description="Public SSH keys of the operators, operator_private_key's among them.",
     )
     rustdesk: bool = Field(default=False, description="Open ports 21115 to 21119 for RustDesk on the app host.")
 
@@ -120,9 +120,7 @@ class ObjectStorageSettings(Section):
 class ParticipantSettings(Section):
     """One participant."""
 
-    rekeyed: int = Field(
-        default=0, ge=0, description="Count it up to give this person, and nobody else, a new password."
-    )
+    rekeyed: int = Field(default=0, ge=0, description="Count it up to give this person alone a new password.")
 
 
 class StaffSettings(Section):
@@ -168,9 +166,7 @@ class GpuSettings(Section):
 class ServerlessSettings(Section):
     """Workers whose ComfyUI is a serverless container at Verda: another shape of the same pool."""
 
-    count: int = Field(
-        default=0, ge=0, le=20, description="How many deployments, each with one worker and 0 or 1 replica."
-    )
+    count: int = Field(default=0, ge=0, le=20, description="How many deployments, each with one worker.")
     compute: Literal["H200", "B300", "H100", "RTX 6000 Ada", "L40S"] = "H200"
     is_spot: bool = True
     image: PinnedImage | None = Field(default=None, description="ComfyUI's image in a registry, by digest.")
@@ -204,30 +200,36 @@ class LimitsSettings(Section):
     monitoring: Limit = Limit(memory_mb=512, cpus=0.5)
 
 
-class ImagesSettings(Section):
-    """Images that this repository does not build, each by its digest."""
+class MonitoringSettings(Section):
+    """What watches the workshop beside the console; each costs memory on the app host."""
 
-    python: PinnedImage | LocalImage
-    debian: PinnedImage | LocalImage
-    redis: PinnedImage | LocalImage
-    portainer: PinnedImage | LocalImage | None = Field(default=None, description="None: no Portainer.")
-    prometheus: PinnedImage | LocalImage | None = Field(default=None, description="None: no Prometheus.")
-    grafana: PinnedImage | LocalImage | None = Field(default=None, description="None: no Grafana.")
+    prometheus: bool = Field(default=False, description="Collects metrics and evaluates the alert rules.")
+    grafana: bool = Field(default=False, description="Shows what prometheus collects.")
+    portainer: bool = Field(default=False, description="Shows and restarts containers; it holds the Docker socket.")
 
     @model_validator(mode="after")
     def _grafana_needs_a_source(self) -> Self:
         if self.grafana and not self.prometheus:
-            raise ValueError("`grafana` shows what `prometheus` collects: name that image too, or take grafana out")
+            raise ValueError("`grafana` shows what `prometheus` collects: set both, or neither")
         return self
+
+
+class ImageOverrides(Section):
+    """Other images than images/versions.toml names: newer ones by digest, or such that are on the host already."""
+
+    python: PinnedImage | LocalImage | None = None
+    debian: PinnedImage | LocalImage | None = None
+    redis: PinnedImage | LocalImage | None = None
+    prometheus: PinnedImage | LocalImage | None = None
+    grafana: PinnedImage | LocalImage | None = None
+    portainer: PinnedImage | LocalImage | None = None
 
 
 class QueueSettings(Section):
     """How the one queue behaves."""
 
     waiting_cap: int = Field(default=32, ge=1, le=100_000, description="Waiting jobs a participant may have.")
-    running_cap: int = Field(
-        default=1, ge=1, le=1000, description="Running jobs a participant may have while others wait."
-    )
+    running_cap: int = Field(default=1, ge=1, le=1000, description="Running jobs of one participant while others wait.")
     lease_seconds: float = Field(default=25, ge=5, le=3600, description="How long a silent worker keeps its job.")
 
 
@@ -240,7 +242,7 @@ class ProtectionSettings(Section):
     )
     keep_as_built: list[Literal["app-host"]] = Field(
         default=[],
-        description="Machines whose first-boot settings may differ from the program's without a replacement.",
+        description="Machines that keep the first-boot settings they were made with.",
     )
 
 
