@@ -44,7 +44,7 @@ def add(
     for name in names:
         if not is_name(name):
             raise InvalidInput(f"name: '{name}' is not usable; take lower-case letters, digits and hyphens.")
-    accounts = Accounts(_settings().accounts_file)
+    accounts = Accounts(_settings().accounts_dir)
     for name in names:
         password = new_password()
         accounts.add(name, role, password)
@@ -55,14 +55,14 @@ def add(
 def rekey(name: NameArgument) -> None:
     """Give one account a new password, print it, and end that person's sessions; nobody else notices."""
     password = new_password()
-    Accounts(_settings().accounts_file).change_password(name, password)
+    Accounts(_settings().accounts_dir).change_password(name, password)
     typer.echo(password)
 
 
 @cli.command()
 def remove(name: NameArgument) -> None:
     """Remove one account and end its sessions."""
-    Accounts(_settings().accounts_file).remove(name)
+    Accounts(_settings().accounts_dir).remove(name)
 
 
 @cli.command("rotate-keys")

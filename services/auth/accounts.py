@@ -1,30 +1,38 @@
 """Accounts: who may sign in, with which password, and since when sessions count.
 
-One JSON file, written whole and renamed into place. Changing one account touches no other: each carries its own
-`epoch`, which its sessions repeat; a new password means a new epoch, and only that person's sessions end.
+One JSON file an account, looked at with every question about its name: what was added, changed or removed holds from
+the next request on, and nobody else notices. Each account carries its own `epoch`, which its sessions repeat; a new
+password means a new epoch. A file that makes no sense (somebody is writing it) changes nothing for whoever is in.
 """
 
 import hashlib
 import hmac
-import json
-import os
+import logging
 import secrets
-import tempfile
+import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import bcrypt
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from services.domain.errors import Conflict, NotFound, Unavailable
-from services.domain.names import Name, Role
+from services.domain.names import Name, Role, is_name
+from services.kit.private_file import write_private
+
+log = logging.getLogger(__name__)
 
 BCRYPT_COST = 10
 """Product requirement, section 6: some 50 ms for each check on the app host."""
 
 REMEMBERED_CHECKS = 1_000
 """Right passwords of clients that send HTTP Basic with every request are remembered, as keyed digests, this many."""
+
+SETTLED_NS = 2_000_000_000
+"""A file changed longer ago than this has a time of its own: file systems count in steps of milliseconds to a second,
+so a younger one may change once more without looking different.
+"""
 
 
 class Account(BaseModel):
@@ -38,7 +46,14 @@ class Account(BaseModel):
     epoch: str
 
 
-_ACCOUNTS = TypeAdapter(list[Account])
+@dataclass(frozen=True)
+class _Read:
+    """What a file said when it was last readable; `stamp` None: look again."""
+
+    account: Account
+    stamp: tuple[int, int, int] | None
+
+
 _NOBODY = bcrypt.hashpw(secrets.token_bytes(24), bcrypt.gensalt(BCRYPT_COST)).decode()
 
 
@@ -48,12 +63,11 @@ def new_password() -> str:
 
 
 class Accounts:
-    """The accounts file, read again when it changed."""
+    """The folder of accounts, `<name>.json` each."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp: tuple[int, int] | None = None
-        self._accounts: dict[str, Account] = {}
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, _Read] = {}
         self._memory_key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, str] = OrderedDict()
 
@@ -61,15 +75,24 @@ class Accounts:
         """The account of that name; None if there is none.
 
         Raises:
-            Unavailable: the file cannot be read.
+            Unavailable: the folder is not there, or the account's file was never readable.
         """
-        self._refresh()
-        return self._accounts.get(name)
-
-    def names(self) -> list[str]:
-        """All names, sorted."""
-        self._refresh()
-        return sorted(self._accounts)
+        if not is_name(name):
+            return None
+        try:
+            status = self._file(name).stat()
+        except FileNotFoundError:
+            self._read.pop(name, None)
+            if not self._folder.is_dir():
+                raise Unavailable("The folder of accounts is not there; put it where AUTH_ACCOUNTS_DIR says.") from None
+            return None
+        except OSError as error:
+            raise Unavailable("The folder of accounts cannot be read; check its owner and mode.") from error
+        stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
+        known = self._read.get(name)
+        if known is not None and known.stamp == stamp:
+            return known.account
+        return self._look(name, stamp if time.time_ns() - status.st_mtime_ns > SETTLED_NS else None)
 
     def check(self, name: str, password: str) -> Account | None:
         """The account, if the password is right. Takes the time of one bcrypt check, also for names nobody has."""
@@ -88,12 +111,13 @@ class Accounts:
         return account
 
     def add(self, name: str, role: Role, password: str) -> Account:
-        """Create an account.
+        """Create an account, and the folder if it is the first.
 
         Raises:
             Conflict: the name is taken.
         """
-        if self.find(name) is not None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._file(name).exists():
             raise Conflict(f"name: '{name}' has an account already; change its password or choose another name.")
         return self._put(name, role, password)
 
@@ -116,37 +140,27 @@ class Accounts:
         """
         if self.find(name) is None:
             raise NotFound(f"name: there is no account '{name}'; see the list of names.")
-        self._write({key: value for key, value in self._accounts.items() if key != name})
+        self._file(name).unlink(missing_ok=True)
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
 
     def _put(self, name: str, role: Role, password: str) -> Account:
         password_hash = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(BCRYPT_COST)).decode()
         account = Account(name=name, role=role, password_hash=password_hash, epoch=secrets.token_hex(8))
-        self._write({**self._accounts, name: account})
+        write_private(self._file(name), account.model_dump_json(indent=1) + "\n")
         return account
 
-    def _write(self, accounts: dict[str, Account]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        content: list[dict[str, Any]] = [accounts[name].model_dump(mode="json") for name in sorted(accounts)]
-        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".accounts-")
-        with os.fdopen(handle, "w") as file:
-            json.dump(content, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(self._path)
-        self._refresh()
-
-    def _refresh(self) -> None:
+    def _look(self, name: str, stamp: tuple[int, int, int] | None) -> Account:
         try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            self._accounts, self._stamp = {}, None
-            return
-        stamp = (status.st_mtime_ns, status.st_ino)
-        if stamp == self._stamp:
-            return
-        try:
-            accounts = _ACCOUNTS.validate_json(self._path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise Unavailable("The accounts file cannot be read; restore it from its backup.") from error
-        self._accounts = {account.name: account for account in accounts}
-        self._stamp = stamp
+            account = Account.model_validate_json(self._file(name).read_bytes())
+            if account.name != name:
+                raise ValueError
+        except (OSError, ValueError) as error:
+            known = self._read.get(name)
+            if known is None:
+                raise Unavailable(f"The account of {name} cannot be read; write its file anew.") from error
+            log.warning("the account of %s cannot be read; what it said before still counts", name)
+            return known.account
+        self._read[name] = _Read(account, stamp)
+        return account

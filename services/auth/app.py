@@ -30,7 +30,7 @@ def create_app(settings: AuthSettings) -> FastAPI:
     app = FastAPI(title="ComfyuME sign-in", docs_url=None, redoc_url=None, openapi_url=None)
     sessions = Sessions(settings.session_keys_file, settings.session_hours * 3600)
     lockout = Lockout(settings.failures_allowed, settings.lockout_seconds)
-    verifier = Verifier(Accounts(settings.accounts_file), sessions, lockout, time.monotonic)
+    verifier = Verifier(Accounts(settings.accounts_dir), sessions, lockout, time.monotonic)
     checks = CapacityLimiter(PASSWORD_CHECKS_AT_ONCE)
     pages = Environment(loader=PackageLoader("services.auth"), autoescape=select_autoescape(default=True))
 

@@ -15,7 +15,7 @@ class AuthSettings(ServiceSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; only nginx should reach it.")
     port: int = Field(default=8170, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    accounts_file: Path = Field(description="JSON file of accounts: name, role, bcrypt hash, session epoch.")
+    accounts_dir: Path = Field(description="Folder of accounts, one JSON file each: name, role, bcrypt hash, epoch.")
     session_keys_file: Path = Field(description="File of signing keys, one a line, the newest first.")
     queue_url: str = Field(
         default="http://127.0.0.1:8180", description="The queue manager, for the public health page."

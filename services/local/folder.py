@@ -40,14 +40,14 @@ class WorkshopFolder:
         return self.path / "door"
 
     @property
+    def accounts(self) -> Path:
+        """Who may sign in: one file an account, with a hash of the password."""
+        return self.door / "accounts"
+
+    @property
     def sign_in(self) -> Path:
         """Everybody's address and password, `[{"name", "address", "password"}]`: to be handed out, then kept safe."""
         return self.path / "sign-in.json"
-
-    @property
-    def published(self) -> Path:
-        """Workflows that the instructor publishes: a file put here is in everybody's template list at the next look."""
-        return self.path / "published"
 
     def web_ui(self, name: str) -> Path:
         """One participant's own files: saved workflows and settings."""
@@ -80,7 +80,7 @@ class WorkshopFolder:
     def ensure(self) -> None:
         """Make the folders, closed to other users of this machine. Raises InvalidInput where that is impossible."""
         try:
-            for folder in (self.path, self.redis, self.queue, self.door, self.published, self.logs):
+            for folder in (self.path, self.redis, self.queue, self.door, self.logs):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInput(f"WORKSHOP_FOLDER={self.path} cannot be used: {error.strerror}.") from error

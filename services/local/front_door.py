@@ -58,7 +58,7 @@ def auth_environment(settings: WorkshopSettings, folder: WorkshopFolder) -> dict
     """The sign-in service's settings."""
     return {
         "AUTH_PORT": str(settings.auth_port),
-        "AUTH_ACCOUNTS_FILE": str(folder.door / "accounts.json"),
+        "AUTH_ACCOUNTS_DIR": str(folder.accounts),
         "AUTH_SESSION_KEYS_FILE": str(folder.door / "session-keys"),
         "AUTH_QUEUE_URL": settings.url,
     }
@@ -123,8 +123,9 @@ def _ensure_accounts(settings: WorkshopSettings, folder: WorkshopFolder) -> None
     """
     roles = {name: role for role in SIGNING_IN for name in folder.names(role)}
     known = _people(folder)
-    kept = [entry for entry in known if entry["name"] in roles]
-    for entry in known:
+    here = [entry for entry in known if (folder.accounts / f"{entry['name']}.json").exists()]
+    kept = [entry for entry in here if entry["name"] in roles]
+    for entry in here:
         if entry not in kept:
             _auth(settings, folder, "remove", entry["name"])
     for role in SIGNING_IN:

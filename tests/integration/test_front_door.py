@@ -51,7 +51,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     with ExitStack() as stack:
         queue = stack.enter_context(upstream())
         sign_in = SignInProcess(folder, queue)
-        accounts = Accounts(folder / "accounts.json")
+        accounts = Accounts(folder / "accounts")
         for name in NAMES:
             accounts.add(name, Role.PARTICIPANT, passwords[name])
         accounts.add("teacher", Role.INSTRUCTOR, passwords["teacher"])

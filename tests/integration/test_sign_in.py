@@ -1,5 +1,6 @@
 """The sign-in service over HTTP: what nginx's question is answered with, and what the form does."""
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ import httpx
 import pytest
 from pytest import FixtureRequest
 
-from services.auth.accounts import Accounts
+from services.auth.accounts import Account, Accounts
 from services.auth.app import create_app
 from services.auth.sessions import COOKIE, create_keys_file, rotate_keys
 from services.auth.settings import AuthSettings
@@ -20,9 +21,9 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> AuthSettings:
-    settings = AuthSettings(accounts_file=tmp_path / "accounts.json", session_keys_file=tmp_path / "keys")
+    settings = AuthSettings(accounts_dir=tmp_path / "accounts", session_keys_file=tmp_path / "keys")
     create_keys_file(settings.session_keys_file)
-    accounts = Accounts(settings.accounts_file)
+    accounts = Accounts(settings.accounts_dir)
     accounts.add("anna", Role.PARTICIPANT, PASSWORD)
     accounts.add("bob", Role.PARTICIPANT, "bob's own password")
     accounts.add("teacher", Role.INSTRUCTOR, "teacher's password")
@@ -126,7 +127,7 @@ async def test_a_new_password_ends_that_persons_session_and_no_other(
     door: httpx.AsyncClient, settings: AuthSettings
 ) -> None:
     anna, bob = await signed_in(door), await signed_in(door, "bob", "bob's own password")
-    Accounts(settings.accounts_file).change_password("anna", "a new password")
+    Accounts(settings.accounts_dir).change_password("anna", "a new password")
     assert (await ask(door, "anna", cookie=anna)).status_code == 401
     assert (await ask(door, "anna", ("anna", PASSWORD))).status_code == 401, "the remembered check is forgotten as well"
     assert (await ask(door, "anna", ("anna", "a new password"))).status_code == 204
@@ -135,7 +136,7 @@ async def test_a_new_password_ends_that_persons_session_and_no_other(
 
 async def test_removing_one_account_ends_its_session(door: httpx.AsyncClient, settings: AuthSettings) -> None:
     anna = await signed_in(door)
-    Accounts(settings.accounts_file).remove("anna")
+    Accounts(settings.accounts_dir).remove("anna")
     assert (await ask(door, "anna", cookie=anna)).status_code == 401
 
 
@@ -184,9 +185,58 @@ async def test_the_challenge_names_the_workspace_as_its_realm(door: httpx.AsyncC
     assert answer.headers["www-authenticate"] == 'Basic realm="anna", charset="UTF-8"'
 
 
-def test_the_accounts_file_holds_no_password_and_is_its_owners_alone(settings: AuthSettings) -> None:
-    assert PASSWORD not in settings.accounts_file.read_text()
-    assert settings.accounts_file.stat().st_mode & 0o077 == 0
+@pytest.mark.parametrize("half", ["", '{"name": "anna", "role": "par', "[]", '{"name": "bob"}'])
+async def test_a_half_written_account_locks_nobody_out(
+    door: httpx.AsyncClient, settings: AuthSettings, half: str
+) -> None:
+    anna, bob = await signed_in(door), await signed_in(door, "bob", "bob's own password")
+    file = settings.accounts_dir / "anna.json"
+    whole = file.read_text()
+    file.write_text(half)
+    assert (await ask(door, "anna", cookie=anna)).status_code == 204
+    assert (await ask(door, "anna", ("anna", PASSWORD))).status_code == 204
+    assert (await ask(door, "bob", cookie=bob)).status_code == 204
+    file.write_text(whole.replace('"epoch": "', '"epoch": "another '))
+    assert (await ask(door, "anna", cookie=anna)).status_code == 401, "the whole file counts at the next request"
+    assert (await ask(door, "anna", ("anna", PASSWORD))).status_code == 204
+
+
+async def test_an_account_that_was_never_readable_is_no_wrong_password(
+    door: httpx.AsyncClient, settings: AuthSettings
+) -> None:
+    (settings.accounts_dir / "carl.json").write_text('{"name": "carl"')
+    for _ in range(7):
+        answer = await ask(door, "carl", ("carl", "carl's own password"))
+        assert (answer.status_code, "carl" in answer.json()["detail"]) == (503, True)
+    (settings.accounts_dir / "carl.json").unlink()
+    Accounts(settings.accounts_dir).add("carl", Role.PARTICIPANT, "carl's own password")
+    assert (await ask(door, "carl", ("carl", "carl's own password"))).status_code == 204
+
+
+async def test_a_folder_that_is_gone_signs_nobody_out(door: httpx.AsyncClient, settings: AuthSettings) -> None:
+    anna = await signed_in(door)
+    away = settings.accounts_dir.rename(settings.accounts_dir.with_name("away"))
+    assert (await ask(door, "anna", cookie=anna)).status_code == 503
+    away.rename(settings.accounts_dir)
+    assert (await ask(door, "anna", cookie=anna)).status_code == 204
+
+
+async def test_a_file_rewritten_in_the_same_moment_counts(door: httpx.AsyncClient, settings: AuthSettings) -> None:
+    anna = await signed_in(door)
+    file = settings.accounts_dir / "anna.json"
+    before = file.stat()
+    epoch = Account.model_validate_json(file.read_text()).epoch
+    file.write_text(file.read_text().replace(epoch, epoch[::-1]))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (await ask(door, "anna", cookie=anna)).status_code == 401
+
+
+def test_the_accounts_hold_no_password_and_are_their_owners_alone(settings: AuthSettings) -> None:
+    files = list(settings.accounts_dir.iterdir())
+    assert {file.name for file in files} == {"anna.json", "bob.json", "teacher.json"}
+    for file in files:
+        assert PASSWORD not in file.read_text()
+        assert file.stat().st_mode & 0o077 == 0
     assert settings.session_keys_file.stat().st_mode & 0o077 == 0
 
 
@@ -202,7 +252,7 @@ def test_the_command_line_refuses_in_one_sentence(
     settings: AuthSettings, request: FixtureRequest, arguments: list[str], exit_code: int, sentence: str
 ) -> None:
     environment = {
-        "AUTH_ACCOUNTS_FILE": str(settings.accounts_file),
+        "AUTH_ACCOUNTS_DIR": str(settings.accounts_dir),
         "AUTH_SESSION_KEYS_FILE": str(settings.session_keys_file),
     }
     done = subprocess.run(

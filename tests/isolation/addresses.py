@@ -48,7 +48,7 @@ def web_ui_addresses(folder: Path) -> list[Address]:
 
 def sign_in_addresses(folder: Path) -> list[Address]:
     """What the sign-in serves, to nginx and through it."""
-    settings = AuthSettings(accounts_file=folder / "accounts.json", session_keys_file=folder / "session-keys")
+    settings = AuthSettings(accounts_dir=folder / "accounts", session_keys_file=folder / "session-keys")
     return [Address(method, path) for method, path in fastapi_addresses(create_sign_in(settings))]
 
 

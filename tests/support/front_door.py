@@ -76,7 +76,7 @@ class SignInProcess:
         self.environment = {
             "AUTH_PORT": str(self.port),
             "AUTH_QUEUE_URL": f"http://{queue}",
-            "AUTH_ACCOUNTS_FILE": str(folder / "accounts.json"),
+            "AUTH_ACCOUNTS_DIR": str(folder / "accounts"),
             "AUTH_SESSION_KEYS_FILE": str(folder / "session-keys"),
         }
         self.log = folder / "auth.log"

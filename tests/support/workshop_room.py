@@ -51,7 +51,7 @@ class Workshop:
 def workshop_room(folder: Path, names: tuple[str, ...] = NAMES, **web_ui_settings: str) -> Iterator[Workshop]:
     """Everything running and ready; `web_ui_settings`: names without the prefix FRONTEND_."""
     certificate, key = make_certificate(folder)
-    accounts = Accounts(folder / "accounts.json")
+    accounts = Accounts(folder / "accounts")
     for name in names:
         accounts.add(name, Role.PARTICIPANT, password_of(name))
     with ExitStack() as stack:
