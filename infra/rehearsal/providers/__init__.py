@@ -1,1 +1,1 @@
-"""Stand-ins for the cloud providers: what the engine talks to in a rehearsal instead of Hetzner, Cloudflare or Docker."""
+"""Stand-ins for the cloud providers: what the engine talks to in a rehearsal instead of Hetzner or Cloudflare."""

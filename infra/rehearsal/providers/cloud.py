@@ -1,7 +1,7 @@
-"""The rehearsed cloud: one folder that holds what exists (`cloud.json`), what shall fail (`faults.json`), what was asked.
+"""The rehearsed cloud: one folder with what exists (`cloud.json`), what shall fail (`faults.json`) and what was asked.
 
-The folder is named by COMFYUME_REHEARSAL. Several stand-in processes and the tests use it at once, so every look happens
-under one file lock and every write replaces the file as a whole.
+The folder is named by COMFYUME_REHEARSAL. Several stand-in processes and the tests use it at once, so every look
+happens under one file lock and every write replaces the file as a whole.
 """
 
 from __future__ import annotations

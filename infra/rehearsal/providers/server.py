@@ -1,7 +1,7 @@
-"""What a stand-in provider is: the base class that one package's stand-in fills in, and the values it deals in.
+"""What a stand-in provider is: the base class that one package's stand-in fills in.
 
-A stand-in sees plain Python values only. The wire form, secrets, unknown values, faults and the record of calls belong to
-`service.py`, the rules of an SDK to `check.py` and `diff.py`, and the rehearsed cloud's file to `cloud.py`.
+A stand-in sees plain Python values only (`values.py`). The wire form, secrets, unknown values, faults and the record of
+calls belong to `service.py`, the rules of an SDK to `check.py` and `diff.py`, the rehearsed cloud's file to `cloud.py`.
 
 To write a stand-in, subclass `StandIn` and override what the package does differently:
 
@@ -18,93 +18,46 @@ the engine then keeps the resource in its state, and the next `up` calls `update
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pulumi.runtime import rpc
-
+from infra.rehearsal.providers.check import check_inputs
 from infra.rehearsal.providers.cloud import Cloud, Record
+from infra.rehearsal.providers.diff import compare
+from infra.rehearsal.providers.schema import outputs_of
+from infra.rehearsal.providers.values import (
+    UNKNOWN,
+    Checked,
+    Difference,
+    Existing,
+    PartialFailure,
+    Problem,
+    Properties,
+    ProviderFailure,
+    Request,
+)
 
-Properties = dict[str, Any]
-"""Properties by their wire names (camelCase); values are JSON-like, secrets already opened."""
-
-UNKNOWN: str = rpc.UNKNOWN
-"""Stands in a preview for a value that only the deployment will know."""
-
-
-class ProviderFailure(Exception):
-    """The cloud refused. The text is one sentence without a secret; the engine shows it as it is."""
-
-
-class PartialFailure(ProviderFailure):
-    """Something was made, yet not all of it: the resource belongs into the state together with why it is not well."""
-
-    def __init__(self, reason: str, id_: str, outputs: Properties) -> None:
-        super().__init__(reason)
-        self.id = id_
-        self.outputs = outputs
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """One question of the engine about one resource.
-
-    `inputs` are the wanted ones (for `read` and `delete`: the recorded ones), `old_inputs` and `old_outputs` what the
-    engine's state holds. `secret_inputs` names the top-level inputs that hold a secret anywhere. In a preview, values may
-    be `UNKNOWN`. `timeout` is in seconds, 0 where the program asked for none.
-    """
-
-    type: str
-    name: str
-    urn: str
-    id: str = ""
-    inputs: Properties = field(default_factory=dict)
-    old_inputs: Properties = field(default_factory=dict)
-    old_outputs: Properties = field(default_factory=dict)
-    preview: bool = False
-    secret_inputs: frozenset[str] = frozenset()
-    timeout: float = 0
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why an input is refused. The reason names the property and never repeats its value, which may be a secret."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Checked:
-    """The inputs as they will be recorded, and what is wrong with them."""
-
-    inputs: Properties
-    problems: Sequence[Problem] = ()
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Which top-level properties changed, and which of these only a new resource can have."""
-
-    changed: frozenset[str] = frozenset()
-    replaces: frozenset[str] = frozenset()
-    delete_before_replace: bool = False
-
-
-@dataclass(frozen=True)
-class Existing:
-    """A resource as it is: its id, all its outputs (inputs included), and the inputs that would produce it."""
-
-    id: str
-    outputs: Properties
-    inputs: Properties = field(default_factory=dict)
+__all__ = [
+    "UNKNOWN",
+    "Checked",
+    "Cloud",
+    "Difference",
+    "Existing",
+    "PartialFailure",
+    "Problem",
+    "Properties",
+    "ProviderFailure",
+    "Record",
+    "Request",
+    "StandIn",
+]
 
 
 class StandIn:
     """One package's stand-in; as it stands, one for any package: it keeps what it is given in the cloud's file.
 
-    One object serves one provider resource of the program (its own process), with `configuration` the provider's inputs,
-    JSON-decoded. Methods are called from several threads at once.
+    One object serves one provider resource of the program (its own process), with `configuration` the provider's
+    inputs, JSON-decoded. Methods are called from several threads at once.
     """
 
     package: ClassVar[str] = ""
@@ -124,20 +77,14 @@ class StandIn:
 
     def check(self, request: Request) -> Checked:
         """Refuse what the installed SDK does not define: unknown or missing properties, wrong types, wrong choices."""
-        from infra.rehearsal.providers.check import check_inputs  # local: check.py reads the values defined above
-
         return check_inputs(self.name, request)
 
     def diff(self, request: Request) -> Difference:
         """Compare recorded and wanted inputs; `force_new.toml` says which changes replace."""
-        from infra.rehearsal.providers.diff import compare
-
         return compare(request)
 
     def preview_create(self, request: Request) -> Properties:
         """The outputs a create will have, as far as they are known: inputs as they are, everything else `UNKNOWN`."""
-        from infra.rehearsal.providers.schema import outputs_of
-
         return {**dict.fromkeys(outputs_of(self.name, request.type), UNKNOWN), **request.inputs}
 
     def preview_update(self, request: Request) -> Properties:

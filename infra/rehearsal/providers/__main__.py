@@ -1,0 +1,48 @@
+"""`python -m infra.rehearsal.providers PACKAGE`: serve one package's stand-in to the engine that starts us.
+
+Prints the port and serves until the engine is gone. A package with a module of its name here has a class `StandIn` of
+its own there; any other gets the general one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from concurrent import futures
+
+import grpc
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from infra.rehearsal.parents import end_with_parent
+from infra.rehearsal.providers import server
+from infra.rehearsal.providers.cloud import Cloud
+from infra.rehearsal.providers.service import StandInService
+
+_MANY = 64  # the engine asks for as many things at once as it likes; a waiting health check must not hold up the rest
+
+
+def stand_in_class(package: str) -> type[server.StandIn]:
+    """The class for a package: `infra.rehearsal.providers.<package>.StandIn`, or the general one."""
+    module = f"infra.rehearsal.providers.{package.replace('-', '_')}"
+    if importlib.util.find_spec(module) is None:
+        return server.StandIn
+    found: type[server.StandIn] = importlib.import_module(module).StandIn
+    return found
+
+
+def main() -> None:
+    end_with_parent()
+    package = sys.argv[1]
+    service = StandInService(stand_in_class(package)(package, Cloud.from_environment()))
+    endless = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    listener = grpc.server(futures.ThreadPoolExecutor(_MANY), options=endless)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(service, listener)
+    port = listener.add_insecure_port("127.0.0.1:0")
+    listener.start()
+    print(port, flush=True)
+    listener.wait_for_termination()
+
+
+if __name__ == "__main__":
+    main()

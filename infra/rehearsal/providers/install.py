@@ -1,0 +1,31 @@
+"""Put the stand-ins where the engine looks for providers: one launcher per installed SDK, in exactly its version.
+
+In the plugin folder of a PULUMI_HOME of their own they are found without a warning and stay invisible to real
+deployments, which have another PULUMI_HOME.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from infra.rehearsal.providers.schema import installed_packages
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def install(pulumi_home: Path) -> None:
+    """Write a launcher for every provider SDK of this environment."""
+    for name, version in installed_packages().items():
+        folder = pulumi_home / "plugins" / f"resource-{name}-v{version}"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_launcher(folder / f"pulumi-resource-{name}", "infra.rehearsal.providers", name)
+
+
+def write_launcher(path: Path, module: str, *arguments: str) -> None:
+    """An executable that becomes `python -m module`, with the repository to import from, from whatever folder."""
+    words = shlex.join([sys.executable, "-u", "-m", module, *arguments])
+    repository = shlex.quote(str(REPOSITORY))
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={repository}${{PYTHONPATH:+:$PYTHONPATH}} exec {words} "$@"\n')
+    path.chmod(0o755)
