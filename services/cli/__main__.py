@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from pydantic import ValidationError
 
-from services.cli.commands import participants, queue
+from services.cli.commands import participants, queue, workflows
 from services.cli.commands.change import cancel, requeue
 from services.cli.commands.outputs import outputs
 from services.cli.commands.status import status
@@ -33,6 +33,7 @@ for verb in (submit, watch, status, cancel, requeue, outputs, workers):
     app.command()(verb)
 app.add_typer(queue.app, name="queue")
 app.add_typer(participants.app, name="participants")
+app.add_typer(workflows.app, name="workflows")
 
 
 @app.callback()

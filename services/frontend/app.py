@@ -17,8 +17,20 @@ from services.frontend.browser_sockets import BrowserSockets
 from services.frontend.catalogue import Catalogue
 from services.frontend.job_index import JobIndex
 from services.frontend.live_view import LiveView
+from services.frontend.node_scripts import NodeScripts
 from services.frontend.queue_client import QueueClient
-from services.frontend.routes import files, jobs, nodes, page, page_settings, prompt, queue, system, user_data
+from services.frontend.routes import (
+    extensions,
+    files,
+    jobs,
+    nodes,
+    page,
+    page_settings,
+    prompt,
+    queue,
+    system,
+    user_data,
+)
 from services.frontend.settings import FrontendSettings
 from services.frontend.user_files import UserFiles
 from services.frontend.waiting import tell_waiting
@@ -48,15 +60,17 @@ def create_app(settings: FrontendSettings) -> web.Application:
         sockets=sockets,
         live=LiveView(queue_client, sockets),
         catalogue=Catalogue(queue_client),
+        scripts=NodeScripts(queue_client),
         jobs=JobIndex(queue_client),
         files=UserFiles(settings.data_dir / "user", settings.quota_bytes),
         page=Path(str(package_files(PAGE_PACKAGE))) / "static",
     )
-    for module in (prompt, queue, nodes, user_data, page_settings, files, system, page):
+    for module in (prompt, queue, nodes, user_data, page_settings, files, system, extensions, page):
         _add_with_and_without_api(app, module.routes)
     app.add_routes(jobs.routes)
     app.router.add_get("/healthz", _alive)
     app.router.add_route("*", "/api/{unknown:.*}", _unknown)
+    app.add_routes(extensions.static_routes)
     app.add_routes(page.static_routes)
     app.cleanup_ctx.append(_following)
     return app

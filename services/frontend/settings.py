@@ -18,9 +18,6 @@ class FrontendSettings(ServiceSettings):
     queue_url: str = Field(default="http://127.0.0.1:8180", description="Address of the queue manager.")
     token_file: Path = Field(description="File with this participant's credential; read again when it changes.")
     data_dir: Path = Field(description="This participant's own folder: settings and saved workflows.")
-    published_dir: Path | None = Field(
-        default=None, description="Read-only folder of workflows that the instructor published to all."
-    )
     host: str = Field(default="127.0.0.1", description="Address to listen on; only nginx should reach it.")
     port: int = Field(default=8188, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     door_secret: SecretStr | None = Field(

@@ -24,7 +24,7 @@ OFFERED = (
 )
 """Product requirement, section 5: Flux.2 Klein 9B and 4B, LTX-2 and its distilled form, one example."""
 
-_CARD_ENDINGS = (".webp", ".png", ".jpg", ".mp4", ".mp3", ".gif")
+CARD_ENDINGS = (".webp", ".png", ".jpg", ".mp4", ".mp3", ".gif")
 
 
 def read(name: str) -> tuple[bytes, str]:
@@ -39,16 +39,9 @@ def read(name: str) -> tuple[bytes, str]:
     if name.endswith(".json") and stem in OFFERED:
         return _folder().joinpath(name).read_bytes(), "application/json"
     title = _titles().get(stem.rstrip("0123456789").removesuffix("-"))
-    if title is not None and name.endswith(_CARD_ENDINGS):
-        return _card(title), "image/svg+xml"
+    if title is not None and name.endswith(CARD_ENDINGS):
+        return card(title), "image/svg+xml"
     raise NotFound("template: there is none of that name; look at the list.")
-
-
-def published_names(folder: Path | None) -> list[str]:
-    """The names of the workflows that the instructor published, without their ending."""
-    if folder is None or not folder.is_dir():
-        return []
-    return sorted(path.stem for path in folder.glob("*.json") if path.is_file())
 
 
 def _folder() -> Path:
@@ -72,7 +65,7 @@ def _titles() -> dict[str, str]:
     return {entry["name"]: entry["title"] for group in json.loads(_index()) for entry in group["templates"]}
 
 
-def _card(title: str) -> bytes:
+def card(title: str) -> bytes:
     """A plain picture for a template's card: the package comes without its makers' pictures."""
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 300"><rect width="400" height="300" fill="#232326"/>'

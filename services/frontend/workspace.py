@@ -12,6 +12,7 @@ from services.frontend.browser_sockets import BrowserSockets
 from services.frontend.catalogue import Catalogue
 from services.frontend.job_index import JobIndex
 from services.frontend.live_view import LiveView
+from services.frontend.node_scripts import NodeScripts
 from services.frontend.queue_client import QueueClient
 from services.frontend.settings import FrontendSettings
 from services.frontend.user_files import UserFiles
@@ -26,6 +27,7 @@ class Workspace:
     sockets: BrowserSockets
     live: LiveView
     catalogue: Catalogue
+    scripts: NodeScripts
     jobs: JobIndex
     files: UserFiles
     page: Path

@@ -111,7 +111,6 @@ def _web_ui(settings: WorkshopSettings, folder: WorkshopFolder, name: str, port:
         "FRONTEND_TOKEN_FILE": str(folder.web_ui(name) / "token"),
         "FRONTEND_DATA_DIR": str(folder.web_ui(name)),
         "FRONTEND_PORT": str(port),
-        "FRONTEND_PUBLISHED_DIR": str(folder.published),
         "FRONTEND_DOOR_SECRET": folder.door_secret(),
     }
     command = (sys.executable, "-m", "services.frontend")

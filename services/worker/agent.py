@@ -17,6 +17,7 @@ from services.worker.artifacts.inputs import InputCache
 from services.worker.comfyui.backend import Engine, EngineNotReady, make_engine
 from services.worker.comfyui.execution import clear_leftovers
 from services.worker.comfyui.outcome import Cure
+from services.worker.extension_bundle import ExtensionBundle
 from services.worker.health import HealthServer, Metrics
 from services.worker.job_run import Ended, JobRun, Workplace
 from services.worker.memory_guard import MemoryGuard
@@ -162,11 +163,20 @@ class Agent:
                 answer = await self._queue.register(profile.registration)
                 if answer.catalogue_needed:
                     await self._queue.upload_catalogue(profile.catalogue)
+        if answer.extensions_needed:
+            await self._publish_extensions(profile.extensions)
         first, self._read_at = self._read_at is None, time.monotonic()
         if first:
             _log.info(
                 "ready", worker=self._settings.name, nodes=len(profile.kinds), queue=str(self._settings.queue_url)
             )
+
+    async def _publish_extensions(self, bundle: ExtensionBundle) -> None:
+        """Hand over the page files. A page without them is poorer; a worker without jobs would be worse."""
+        try:
+            await self._queue.upload_extensions(bundle.body)
+        except (WorkshopError, httpx.TransportError) as error:
+            _log.error("the node packs' page files could not be published", error=repr(error))
 
     # Jobs ---------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import msgspec
 from services.domain.catalogue import without_worker_files
 from services.worker.artifacts.graph import NodeKind, node_kinds
 from services.worker.comfyui.backend import Engine
+from services.worker.extension_bundle import ExtensionBundle, read_bundle
 from services.worker.gpu import probe_gpu
 from services.worker.memory_guard import memory_in
 from services.worker.settings import Backend
@@ -20,6 +21,8 @@ class WorkerProfile:
 
     catalogue: bytes
     """/object_info as JSON, without the names of files that lie in the worker's input folder."""
+    extensions: ExtensionBundle
+    """The node packs' files for the page."""
     kinds: dict[str, NodeKind]
     model_sizes: dict[str, int | None]
     registration: dict[str, Any]
@@ -36,8 +39,10 @@ async def read_profile(engine: Engine) -> WorkerProfile:
     }
     catalogue = msgspec.json.encode(cleaned)
     models = await engine.client.models()
+    extensions = await read_bundle(engine.client)
     return WorkerProfile(
         catalogue=catalogue,
+        extensions=extensions,
         kinds=node_kinds(object_info),
         model_sizes={name: size for files in models.values() for name, size in files.items()},
         registration={
@@ -46,6 +51,7 @@ async def read_profile(engine: Engine) -> WorkerProfile:
             "gpu": await _gpu(engine),
             "models": {folder: sorted(files) for folder, files in models.items() if files},
             "catalogue_sha256": hashlib.sha256(catalogue).hexdigest(),
+            "extensions_sha256": extensions.sha256,
         },
     )
 

@@ -37,6 +37,7 @@ class Registration:
     """The answer to a registration."""
 
     catalogue_needed: bool
+    extensions_needed: bool
     lease_seconds: float
 
 
@@ -99,7 +100,8 @@ class QueueClient:
         """Tell the queue manager what this worker is; raises NotSignedIn or Forbidden for a wrong credential."""
         answer = await self._send("PUT", f"/api/workers/{self.name}", json=profile)
         data = answer.json()
-        return Registration(bool(data["catalogue_needed"]), float(data["lease_seconds"]))
+        needed = bool(data["catalogue_needed"]), bool(data.get("extensions_needed"))
+        return Registration(*needed, float(data["lease_seconds"]))
 
     async def upload_catalogue(self, catalogue: bytes) -> None:
         """Hand over the raw node catalogue that the registration named by its hash."""
@@ -107,6 +109,15 @@ class QueueClient:
             "PUT",
             f"/api/workers/{self.name}/catalogue",
             content=catalogue,
+            headers={"Content-Type": "application/json"},
+        )
+
+    async def upload_extensions(self, bundle: bytes) -> None:
+        """Hand over the node packs' page files that the registration named by their hash."""
+        await self._send(
+            "PUT",
+            f"/api/workers/{self.name}/extensions",
+            content=bundle,
             headers={"Content-Type": "application/json"},
         )
 

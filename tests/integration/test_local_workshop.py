@@ -110,8 +110,9 @@ def test_everybody_has_a_web_ui_behind_the_front_door(workshop: LocalWorkshop) -
     assert stat.S_IMODE((workshop.folder / "sign-in.json").stat().st_mode) == 0o600
 
 
-def test_a_published_workflow_is_in_everybodys_template_list(workshop: LocalWorkshop) -> None:
-    (workshop.folder / "published" / "Lesson 1.json").write_text('{"nodes": []}')
+def test_a_published_workflow_is_in_everybodys_template_list(workshop: LocalWorkshop, tmp_path: Path) -> None:
+    (tmp_path / "Lesson 1.json").write_text('{"nodes": []}')
+    assert workshop.comfyume("workflows", "publish", str(tmp_path / "Lesson 1.json")).returncode == 0
     for name in ("user001", "user002"):
         with workshop.browser(name) as browser:
             assert browser.get(f"/{name}/api/workflow_templates").json() == {"workshop": ["Lesson 1"]}

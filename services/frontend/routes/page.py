@@ -1,14 +1,15 @@
-"""The page itself: the stock files of `comfyui-frontend-package`, our extension beside them, and the templates.
+"""The page itself: the stock files of `comfyui-frontend-package`, the templates, and what the instructor published.
 
-Registered last: its catch-all serves static files only, and nothing outside the packages.
+Registered last: its catch-all serves static files only, and nothing outside the package.
 """
 
-from importlib.resources import files
-from pathlib import Path
+from urllib.parse import quote
 
 from aiohttp import web
 
+from services.domain.errors import NotFound
 from services.frontend import templates
+from services.frontend.static_files import file_answer
 from services.frontend.workspace import json_answer, workspace
 
 routes = web.RouteTableDef()
@@ -17,49 +18,44 @@ routes = web.RouteTableDef()
 static_routes = web.RouteTableDef()
 """Asked for as files; the last one takes every address that is left."""
 
-OWN_FILES = Path(str(files("services.frontend"))) / "web"
-EXTENSION = "/extensions/comfyume/workshop.js"
 HEAD = "<head>"
 IMMUTABLE = "public, max-age=31536000, immutable"
 """For files below `assets/`: their names carry a digest of their content."""
 
+IMPORT_MAP = '<script type="importmap">{"imports":{"/scripts/":"./scripts/","/extensions/":"./extensions/"}}</script>'
+"""Node packs import `/scripts/app.js` as if the page were alone on its host; here a name stands in front of it."""
+
+GROUP = "workshop"
+"""The heading of published workflows in the template list."""
+
 
 @static_routes.get("/")
 async def index(request: web.Request) -> web.Response:
-    """The stock page with one script in front of everything: each participant's own browser storage."""
+    """The stock page with two additions in front: each participant's own browser storage, and where imports lead."""
     space = workspace(request)
     html = (space.page / "index.html").read_text(encoding="utf-8")
     script = f'<script src="extensions/comfyume/storage.js" data-participant="{space.settings.participant}"></script>'
-    html = html.replace(HEAD, HEAD + script, 1)
+    html = html.replace(HEAD, HEAD + script + IMPORT_MAP, 1)
     return web.Response(text=html, content_type="text/html", headers={"Cache-Control": "no-store, must-revalidate"})
-
-
-@routes.get("/extensions")
-async def extensions(request: web.Request) -> web.Response:
-    """The scripts that the page loads: stock's own and the workshop's."""
-    page = workspace(request).page
-    stock = sorted(f"/{path.relative_to(page).as_posix()}" for path in (page / "extensions").rglob("*.js"))
-    return json_answer([*stock, EXTENSION])
-
-
-@static_routes.get("/extensions/comfyume/{name}")
-async def own_script(request: web.Request) -> web.StreamResponse:
-    """One of the workshop's own scripts."""
-    return _file(OWN_FILES, request.match_info["name"])
 
 
 @routes.get("/workflow_templates")
 async def published(request: web.Request) -> web.Response:
     """Workflows that the instructor published to all, as a template group."""
-    names = templates.published_names(workspace(request).settings.published_dir)
-    return json_answer({"workshop": names} if names else {})
+    listed = (await workspace(request).queue.ask("GET", "/api/workflows"))["workflows"]
+    return json_answer({GROUP: [workflow["name"] for workflow in listed]} if listed else {})
 
 
-@routes.get("/workflow_templates/workshop/{name}")
-async def published_workflow(request: web.Request) -> web.StreamResponse:
-    """One published workflow; the page opens it as a copy."""
-    folder = workspace(request).settings.published_dir
-    return _file(folder, request.match_info["name"]) if folder else web.Response(status=404)
+@routes.get(f"/workflow_templates/{GROUP}/{{name}}")
+async def published_workflow(request: web.Request) -> web.Response:
+    """One published workflow, which the page opens as a copy, or the picture on its card."""
+    stem, _, ending = request.match_info["name"].rpartition(".")
+    if ending == "json":
+        workflow = await workspace(request).queue.ask("GET", f"/api/workflows/{quote(stem, safe='')}")
+        return json_answer(workflow)
+    if not stem or f".{ending}" not in templates.CARD_ENDINGS:
+        raise NotFound("template: there is none of that name; look at the list.")
+    return web.Response(body=templates.card(stem), content_type="image/svg+xml")
 
 
 @static_routes.get("/templates/{name}")
@@ -73,21 +69,7 @@ async def template(request: web.Request) -> web.StreamResponse:
 async def static_file(request: web.Request) -> web.StreamResponse:
     """A file of the stock page."""
     path = request.match_info["path"]
-    response = _file(workspace(request).page, path)
+    response = file_answer(workspace(request).page, path)
     if path.startswith("assets/") and response.status == 200:
         response.headers["Cache-Control"] = IMMUTABLE
     return response
-
-
-def _file(folder: Path, name: str) -> web.StreamResponse:
-    """A file inside the folder; 404 for everything else, links out of it included."""
-    if "\0" in name:
-        return web.Response(status=404)
-    path = (folder / name).resolve()
-    try:
-        is_there = path.is_relative_to(folder.resolve()) and path.is_file()
-    except OSError:  # a name longer than any file's
-        is_there = False
-    if not is_there:
-        return web.Response(status=404)
-    return web.FileResponse(path, headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})

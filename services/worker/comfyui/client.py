@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -69,6 +70,21 @@ class ComfyUIClient:
     async def object_info(self) -> bytes:
         """The node catalogue as raw JSON (some megabytes)."""
         return (await self._get("/object_info", timeout=120.0)).content
+
+    async def extensions(self) -> list[str]:
+        """The addresses of the scripts that the page loads; nothing where this ComfyUI does not tell."""
+        answer = await self._http.get("/extensions")
+        if answer.status_code == 404:
+            return []
+        answer.raise_for_status()
+        return [address for address in answer.json() if isinstance(address, str)]
+
+    async def extension_file(self, name: str, limit: int) -> bytes | None:
+        """A node pack's file `pack/file`; None when it is not there, or longer than `limit` bytes."""
+        async with self._http.stream("GET", f"/extensions/{quote(name)}") as answer:
+            if answer.status_code != 200 or int(answer.headers.get("Content-Length", 0)) > limit:
+                return None
+            return await answer.aread()
 
     async def models(self) -> dict[str, dict[str, int | None]]:
         """Model files by folder, each with its size in bytes, or None where this ComfyUI does not tell sizes."""

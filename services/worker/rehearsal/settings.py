@@ -21,6 +21,9 @@ class RehearsalSettings(ServiceSettings):
         None,
         description="Folder with one subfolder a model kind; its files are offered beside the templates' own models.",
     )
+    web_dir: Path | None = Field(
+        None, description="Folder with one subfolder a node pack, whose scripts the page is to load."
+    )
     step_seconds: float = Field(0.05, ge=0, description="Time one sampling step takes.")
     load_seconds: float = Field(0.5, ge=0, description="Time a model takes to load the first time.")
     preview_method: Literal["none", "auto"] = Field(

@@ -3,14 +3,13 @@
 import json
 import struct
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 
 from services.domain.errors import NotFound
 from services.frontend.browser_sockets import without_metadata
 from services.frontend.stock_version import FRONTEND_VERSION
-from services.frontend.templates import OFFERED, published_names, read
+from services.frontend.templates import OFFERED, read
 
 
 def frame(image_type: str, image: bytes) -> bytes:
@@ -49,13 +48,6 @@ def test_a_card_has_a_picture_with_its_title() -> None:
     content, kind = read(f"{OFFERED[0]}-1.webp")
     assert kind == "image/svg+xml"
     assert b"FLUX.2" in content
-
-
-def test_published_workflows_are_listed_by_name(tmp_path: Path) -> None:
-    (tmp_path / "Lesson 1.json").write_text("{}")
-    (tmp_path / "notes.txt").write_text("")
-    assert published_names(tmp_path) == ["Lesson 1"]
-    assert published_names(tmp_path / "missing") == []
 
 
 def test_the_installed_page_is_the_one_that_is_named() -> None:

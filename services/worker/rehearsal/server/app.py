@@ -25,6 +25,8 @@ def create_app(settings: RehearsalSettings) -> web.Application:
             assert isinstance(route, web.RouteDef)
             app.router.add_route(route.method, "/api" + route.path, route.handler)
             app.router.add_route(route.method, route.path, route.handler)
+    if settings.web_dir is not None:
+        app.router.add_static("/extensions/", settings.web_dir)
     app.cleanup_ctx.append(lambda app: _engine_context(app, settings))
     return app
 

@@ -119,5 +119,7 @@ async def embeddings(request: web.Request) -> web.Response:
 
 @routes.get("/extensions")
 async def extensions(request: web.Request) -> web.Response:
-    """Scripts for the web page; there are none."""
-    return web.json_response([])
+    """The node packs' scripts for the page, as addresses."""
+    folder = engine_of(request).settings.web_dir
+    scripts = sorted(folder.glob("*/**/*.js")) if folder else []
+    return web.json_response([f"/extensions/{script.relative_to(folder).as_posix()}" for script in scripts if folder])

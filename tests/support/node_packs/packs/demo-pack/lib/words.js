@@ -1,0 +1,1 @@
+export const words = "the pack is here";
