@@ -1,0 +1,1 @@
+"""Verda: rented GPU machines, their volumes, serverless deployments, as Pulumi resources over the official SDK."""

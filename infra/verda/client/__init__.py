@@ -1,0 +1,1 @@
+"""The parts of the client: how requests travel, and a file for each kind of thing. `infra/verda/api.py` joins them."""
