@@ -6,6 +6,7 @@ deployments, which have another PULUMI_HOME.
 
 from __future__ import annotations
 
+import importlib.metadata
 import shlex
 import sys
 from pathlib import Path
@@ -16,11 +17,19 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def install(pulumi_home: Path) -> None:
-    """Write a launcher for every provider SDK of this environment."""
+    """Write a launcher for every provider SDK of this environment, and one for the program's dynamic resources."""
     for name, version in installed_packages().items():
         folder = pulumi_home / "plugins" / f"resource-{name}-v{version}"
         folder.mkdir(parents=True, exist_ok=True)
         write_launcher(folder / f"pulumi-resource-{name}", "infra.rehearsal.providers", name)
+    dynamic = pulumi_home / "plugins" / f"resource-pulumi-python-v{version_of_sdk()}"
+    dynamic.mkdir(parents=True, exist_ok=True)
+    write_launcher(dynamic / "pulumi-resource-pulumi-python", "infra.rehearsal.dynamic_provider")
+
+
+def version_of_sdk() -> str:
+    """The version of the installed Pulumi SDK."""
+    return importlib.metadata.version("pulumi")
 
 
 def write_launcher(path: Path, module: str, *arguments: str) -> None:

@@ -43,6 +43,13 @@ def installed_packages() -> dict[str, str]:
     return found
 
 
+def package_version(package: str) -> str:
+    """The version of the provider that the installed SDK wants."""
+    about = _about(module_of(package))
+    assert about is not None, f"{package} is not an installed provider SDK"
+    return about["version"]
+
+
 def resource(package: str, type_: str) -> dict[str, Any] | None:
     """`{"inputs": {name: {"type", "required"}}, "outputs": [names]}` of a resource type, None when the SDK has none."""
     found: dict[str, Any] | None = package_schema(package)["resources"].get(type_)
@@ -58,13 +65,10 @@ def outputs_of(package: str, type_: str) -> list[str]:
 @functools.cache
 def package_schema(package: str) -> dict[str, Any]:
     """The whole of a package: `{"resources": {type: ...}, "objects": {name: {property: {"type", "required"}}}}`."""
-    module = module_of(package)
-    about = _about(module)
-    assert about is not None, f"{module} is not an installed provider SDK"
-    path = cache_folder("schemas") / f"{package}-{about['version']}-form{_FORM}.json"
+    path = cache_folder("schemas") / f"{package}-{package_version(package)}-form{_FORM}.json"
     if not path.exists():
         new = path.with_suffix(f".{os.getpid()}.new")
-        new.write_text(json.dumps(_Introspection(module).run()))
+        new.write_text(json.dumps(_Introspection(module_of(package)).run()))
         new.rename(path)
     schema: dict[str, Any] = json.loads(path.read_text())
     return schema
@@ -100,10 +104,10 @@ class _Introspection:
             if not isinstance(node, ast.keyword) or not isinstance(node.value, ast.Constant):
                 continue
             if node.arg == "resource_modules":
-                for entry in json.loads(node.value.value):
+                for entry in json.loads(str(node.value.value)):
                     yield from ((token, entry["fqn"], name) for token, name in entry["classes"].items())
             elif node.arg == "resource_packages":
-                for entry in json.loads(node.value.value):
+                for entry in json.loads(str(node.value.value)):
                     yield entry["token"], entry["fqn"], entry["class"]
 
     def _resource(self, fqn: str, name: str) -> dict[str, Any]:

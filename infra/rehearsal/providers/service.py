@@ -17,6 +17,7 @@ from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from infra.rehearsal.providers import wire
+from infra.rehearsal.providers.schema import package_version
 from infra.rehearsal.providers.server import StandIn
 from infra.rehearsal.providers.values import (
     Difference,
@@ -36,6 +37,7 @@ class StandInService(provider_pb2_grpc.ResourceProviderServicer):
 
     def __init__(self, stand_in: StandIn) -> None:
         self.stand_in = stand_in
+        self.version = package_version(stand_in.name)
         self.cloud = stand_in.cloud
 
     # -- the provider itself ------------------------------------------------------------------------------------------
@@ -44,7 +46,7 @@ class StandInService(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
 
     def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        return plugin_pb2.PluginInfo(version="0.0.0")
+        return plugin_pb2.PluginInfo(version=self.version)
 
     def CheckConfig(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         inputs = _configuration(wire.opened(wire.raw(request.news)))
