@@ -1,0 +1,268 @@
+"""One rehearsed machine as a container of this machine's engine: start, reboot, devices, removal.
+
+No container is privileged: a machine gets what mounting, a firewall and key rings need, and no more, so that a
+rehearsal cannot change this machine's kernel settings. Which machines a cloud has is kept in `machines.py`.
+"""
+
+import io
+import ipaddress
+import secrets
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, NotFound
+from docker.types import IPAMConfig, IPAMPool, Mount
+
+from infra.rehearsal.machine_image import ensure_machine_image
+
+NETWORK = "comfyume-rehearsal"
+SUBNETS = tuple(f"10.{second}.0.0/16" for second in range(231, 247))
+INVENTED = ipaddress.ip_network("198.18.0.0/15")
+"""Addresses set aside for measurements: nothing on the Internet answers there."""
+
+SHARED = ("/srv", "/mnt", "/run/comfyume", "/etc/comfyume")
+STORAGE = "/rehearsal/storage"
+OWN = "/rehearsal/machine"
+LABEL_CLOUD = "comfyume.rehearsal.cloud"
+LABEL_MACHINE = "comfyume.rehearsal.machine"
+
+CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "MKNOD", "SYS_PTRACE", "SYSLOG", "IPC_LOCK", "DAC_READ_SEARCH")
+LOOP_DEVICES = ("b 7:* rmw", "c 10:237 rmw")
+BOOT_SECONDS = 180.0
+
+
+class MachineFailed(RuntimeError):
+    """A rehearsed machine could not be started or changed; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of a new machine."""
+
+    cloud: Path
+    name: str
+    root: Path
+    address: str
+    authorized_keys: tuple[str, ...]
+    user_data: str
+
+
+def engine() -> docker.APIClient:
+    """This machine's engine. Raises MachineFailed where none answers."""
+    try:
+        return docker.APIClient(timeout=300)
+    except docker.errors.DockerException as error:
+        raise MachineFailed("no Docker engine answers on this machine; a rehearsal with machines needs one") from error
+
+
+def gateway() -> str:
+    """The address of this machine on the rehearsal's network: what stands in for the tailnet."""
+    return str(_network_config()["Gateway"])
+
+
+def free_address(taken: set[str]) -> str:
+    """A random free address of the rehearsal's network."""
+    network = ipaddress.ip_network(_network_config()["Subnet"])
+    used = {entry["IPv4Address"].split("/")[0] for entry in _network()["Containers"].values()}
+    return _pick(network, taken | used)
+
+
+def invented_address(taken: set[str]) -> str:
+    """A random address that belongs to nobody."""
+    return _pick(INVENTED, taken)
+
+
+def _pick(network: ipaddress.IPv4Network | ipaddress.IPv6Network, taken: set[str]) -> str:
+    while True:
+        address = str(network[256 + secrets.randbelow(network.num_addresses - 512)])
+        if address not in taken:
+            return address
+
+
+def start(order: Order) -> str:
+    """Start the machine and wait for its sshd; gives the container's name."""
+    image = ensure_machine_image()
+    api = engine()
+    _network()
+    _share(order.root)
+    name = f"comfyume-rehearsal-{secrets.token_hex(4)}-{order.name}"[:63].rstrip("-")
+    try:
+        api.create_container(
+            image, name=name, hostname=order.name, tty=True,
+            labels={LABEL_CLOUD: str(order.cloud), LABEL_MACHINE: order.name},
+            host_config=api.create_host_config(
+                cap_add=list(CAPABILITIES), security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+                device_cgroup_rules=list(LOOP_DEVICES), mounts=_mounts(order),
+                tmpfs={"/run": "exec,mode=755", "/run/lock": "", "/tmp": "exec"}, cgroupns="private",  # noqa: S108
+            ),
+            networking_config=api.create_networking_config(
+                {NETWORK: api.create_endpoint_config(ipv4_address=order.address)}
+            ),
+        )  # fmt: skip
+        api.put_archive(name, "/", _first_files(order))
+        api.start(name)
+    except APIError as error:
+        remove(order.cloud, order.root, order.name)
+        raise MachineFailed(f"the machine {order.name} does not start: {error.explanation}") from error
+    wait_for_ssh(name, order.address)
+    return name
+
+
+def restart(container: str, address: str) -> None:
+    """Reboot."""
+    engine().restart(container, timeout=0)
+    wait_for_ssh(container, address)
+
+
+def attach(container: str, device: str, image: Path) -> None:
+    """Make the image file a block device of the machine under that name."""
+    loop = _run("losetup", "--find", "--show", str(image)).strip()
+    minor = Path(loop).stat().st_rdev & 0xFF
+    script = 'mkdir -p "$(dirname "$1")"; [ -e "$2" ] || mknod "$2" b 7 "$3"; ln -sfn "$2" "$1"'
+    command = ["sh", "-c", script, "attach", device, loop, str(minor)]
+    api = engine()
+    call = api.exec_create(container, command)
+    output = api.exec_start(call)
+    if api.exec_inspect(call)["ExitCode"] != 0:
+        raise MachineFailed(f"the device {device} could not be attached: {output.decode()[-300:]}")
+
+
+def remove(cloud: Path, root: Path, name: str) -> None:
+    """Remove containers, mounts and folders of the machine."""
+    if (root.parent / name).exists() or root.exists():
+        _remove_containers([f"{LABEL_CLOUD}={cloud}", f"{LABEL_MACHINE}={name}"])
+        _unshare(root)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def sweep(cloud: Path) -> None:
+    """Remove what a killed rehearsal left of this cloud: containers, mounts, loop devices."""
+    _remove_containers([f"{LABEL_CLOUD}={cloud}"])
+    _unshare(cloud)
+    for line in _run("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").splitlines():
+        device, _, file = line.partition(" ")
+        if file.strip().startswith(f"{cloud}/"):
+            _run("losetup", "--detach", device)
+
+
+def wait_for_ssh(container: str, address: str) -> None:
+    """Wait until an SSH server greets at port 22."""
+    end = time.monotonic() + BOOT_SECONDS
+    while not _greets(address):
+        state = engine().inspect_container(container)["State"]
+        if not state["Running"] or time.monotonic() > end:
+            words = engine().logs(container, tail=20).decode(errors="replace")[-600:]
+            raise MachineFailed(f"no sshd answers at {address} ({container}): {' | '.join(words.split())}")
+        time.sleep(0.05)
+
+
+def _greets(address: str) -> bool:
+    try:
+        with socket.create_connection((address, 22), timeout=5) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def _network() -> dict[str, Any]:
+    api = engine()
+    try:
+        return dict(api.inspect_network(NETWORK))
+    except NotFound:
+        _create_network(api)
+        return dict(api.inspect_network(NETWORK))
+
+
+def _network_config() -> dict[str, str]:
+    return dict(_network()["IPAM"]["Config"][0])
+
+
+def _create_network(api: docker.APIClient) -> None:
+    for subnet in SUBNETS:
+        try:
+            api.create_network(
+                NETWORK,
+                check_duplicate=True,
+                ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=subnet, gateway=str(ipaddress.ip_network(subnet)[1]))]),
+            )
+        except APIError as error:
+            if error.status_code == 409:
+                return
+            continue
+        return
+    raise MachineFailed("no free range of addresses for the rehearsal's network; remove unused Docker networks")
+
+
+def _mounts(order: Order) -> list[Mount]:
+    shared = [Mount(path, str(order.root / path[1:]), "bind", propagation="rshared") for path in SHARED]
+    storage = order.cloud / "storage"
+    storage.mkdir(parents=True, exist_ok=True)
+    return [
+        *shared,
+        Mount(STORAGE, str(storage), "bind"),
+        Mount(OWN, str(order.root / "rehearsal"), "bind"),
+        Mount("/run/docker.sock", "/var/run/docker.sock", "bind"),
+    ]
+
+
+def _first_files(order: Order) -> bytes:
+    """What a provider puts onto a new machine's disk: the keys that may enter and the text for its first boot."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for path, mode, text in (
+            ("root/.ssh", 0o700, None),
+            ("root/.ssh/authorized_keys", 0o600, "".join(f"{key.strip()}\n" for key in order.authorized_keys)),
+            ("rehearsal/user-data", 0o600, order.user_data),
+        ):
+            entry = tarfile.TarInfo(path)
+            entry.mode = mode
+            if text is None:
+                entry.type = tarfile.DIRTYPE
+            else:
+                entry.size = len(text.encode())
+            archive.addfile(entry, None if text is None else io.BytesIO(text.encode()))
+    return stream.getvalue()
+
+
+def _share(root: Path) -> None:
+    """Make the folder a mount that shows outside what the machine mounts inside."""
+    for path in (*SHARED, "/rehearsal"):
+        (root / path[1:]).mkdir(parents=True, exist_ok=True)
+    if str(root) not in _mounted_below(root):
+        _run("mount", "--bind", str(root), str(root))
+    _run("mount", "--make-rshared", str(root))
+
+
+def _unshare(root: Path) -> None:
+    """Unmount the folder and everything below it, the deepest first."""
+    for path in reversed(_mounted_below(root)):
+        _run("umount", "--lazy", path)
+
+
+def _mounted_below(root: Path) -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    return [point for point in points if point == str(root) or point.startswith(f"{root}/")]
+
+
+def _remove_containers(labels: list[str]) -> None:
+    api = engine()
+    for container in api.containers(all=True, filters={"label": labels}):
+        try:
+            api.remove_container(container["Id"], force=True, v=True)
+        except NotFound:
+            continue
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0:
+        raise MachineFailed(f"`{' '.join(command)}` failed: {done.stderr.strip()[-300:]}")
+    return done.stdout
