@@ -6,6 +6,7 @@ rehearsal cannot change this machine's kernel settings. Which machines a cloud h
 
 import io
 import ipaddress
+import os
 import secrets
 import shutil
 import socket
@@ -30,6 +31,7 @@ INVENTED = ipaddress.ip_network("198.18.0.0/15")
 SHARED = ("/srv", "/mnt", "/run/comfyume", "/etc/comfyume")
 STORAGE = "/rehearsal/storage"
 OWN = "/rehearsal/machine"
+DEVICES = "rehearsal/devices"
 LABEL_CLOUD = "comfyume.rehearsal.cloud"
 LABEL_MACHINE = "comfyume.rehearsal.machine"
 
@@ -103,7 +105,7 @@ def start(order: Order) -> str:
                 tmpfs={"/run": "exec,mode=755", "/run/lock": "", "/tmp": "exec"}, cgroupns="private",  # noqa: S108
             ),
             networking_config=api.create_networking_config(
-                {NETWORK: api.create_endpoint_config(ipv4_address=order.address)}
+                {NETWORK: api.create_endpoint_config(ipv4_address=order.address)}  # type: ignore[arg-type]  # a map by name
             ),
         )  # fmt: skip
         api.put_archive(name, "/", _first_files(order))
@@ -115,23 +117,44 @@ def start(order: Order) -> str:
     return name
 
 
-def restart(container: str, address: str) -> None:
-    """Reboot."""
-    engine().restart(container, timeout=0)
+def restart(container: str, root: Path, address: str) -> None:
+    """Reboot: the mounts of the old life end with it."""
+    api = engine()
+    api.stop(container, timeout=0)
+    for path in reversed([point for point in _mounted_below(root) if point != str(root)]):
+        _run("umount", "--lazy", path)
+    api.start(container)
     wait_for_ssh(container, address)
 
 
-def attach(container: str, device: str, image: Path) -> None:
-    """Make the image file a block device of the machine under that name."""
+def attach(container: str, root: Path, device: str, image: Path) -> None:
+    """Make the image file a block device of the machine under that name; one that is attached already stays."""
+    devices = root / DEVICES
+    known = devices.read_text().splitlines() if devices.exists() else []
+    if any(line.split()[0] == device for line in known):
+        return
     loop = _run("losetup", "--find", "--show", str(image)).strip()
-    minor = Path(loop).stat().st_rdev & 0xFF
-    script = 'mkdir -p "$(dirname "$1")"; [ -e "$2" ] || mknod "$2" b 7 "$3"; ln -sfn "$2" "$1"'
-    command = ["sh", "-c", script, "attach", device, loop, str(minor)]
+    minor = os.minor(Path(loop).stat().st_rdev)
+    devices.write_text("".join(f"{line}\n" for line in [*known, f"{device} {loop} {minor}"]))
+    _inside(container, "/usr/local/sbin/rehearsal-devices")
+
+
+def detach(container: str, root: Path, device: str) -> None:
+    """Take the block device away, unmounted before; its image file keeps the content."""
+    devices = root / DEVICES
+    lines = devices.read_text().splitlines() if devices.exists() else []
+    devices.write_text("".join(f"{line}\n" for line in lines if line.split()[0] != device))
+    for _, loop, _ in (line.split() for line in lines if line.split()[0] == device):
+        _inside(container, "sh", "-c", 'umount --all-targets "$1" || true; rm -f "$2"', "detach", loop, device)
+        _run("losetup", "--detach", loop)
+
+
+def _inside(container: str, *command: str) -> None:
     api = engine()
-    call = api.exec_create(container, command)
+    call = api.exec_create(container, list(command))["Id"]
     output = api.exec_start(call)
     if api.exec_inspect(call)["ExitCode"] != 0:
-        raise MachineFailed(f"the device {device} could not be attached: {output.decode()[-300:]}")
+        raise MachineFailed(f"`{command[0]}` failed in {container}: {output.decode(errors='replace').strip()[-300:]}")
 
 
 def remove(cloud: Path, root: Path, name: str) -> None:
@@ -139,6 +162,9 @@ def remove(cloud: Path, root: Path, name: str) -> None:
     if (root.parent / name).exists() or root.exists():
         _remove_containers([f"{LABEL_CLOUD}={cloud}", f"{LABEL_MACHINE}={name}"])
         _unshare(root)
+        if (root / DEVICES).exists():
+            for line in (root / DEVICES).read_text().splitlines():
+                _run("losetup", "--detach", line.split()[1])
         shutil.rmtree(root, ignore_errors=True)
 
 

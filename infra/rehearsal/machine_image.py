@@ -21,7 +21,8 @@ STAND_INS = {"python": BASE, "debian": BASE, "redis": REDIS}
 
 REDIS_RECIPE = f"""FROM {BASE}
 RUN apt-get update && apt-get install -y --no-install-recommends redis-server redis-tools && rm -rf /var/lib/apt/lists/*
-RUN groupadd --gid 10001 workshop && useradd --uid 10001 --gid 10001 --no-create-home workshop && install -d -o 10001 /data
+RUN groupadd --gid 10001 workshop && useradd --uid 10001 --gid 10001 --no-create-home workshop
+RUN install -d -o 10001 -g 10001 /data
 WORKDIR /data
 CMD ["redis-server", "--bind", "0.0.0.0", "--protected-mode", "no"]
 """

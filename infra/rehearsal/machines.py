@@ -80,7 +80,13 @@ def create_machine(
 def attach_device(machine: Machine, device: str, image: Path) -> None:
     """Give the machine a block device, as a volume is attached to a running server; the image file is its content."""
     if machine.container:
-        machine_container.attach(machine.container, device, image)
+        machine_container.attach(machine.container, machine.root, device, image)
+
+
+def detach_device(machine: Machine, device: str) -> None:
+    """Take a block device away; its image file keeps the content."""
+    if machine.container:
+        machine_container.detach(machine.container, machine.root, device)
 
 
 def remove_machine(cloud: Path, name: str) -> None:
@@ -91,7 +97,7 @@ def remove_machine(cloud: Path, name: str) -> None:
 def restart_machine(machine: Machine) -> None:
     """Reboot: memory, /run and key rings are lost, the disk stays."""
     if machine.container:
-        machine_container.restart(machine.container, machine.address)
+        machine_container.restart(machine.container, machine.root, machine.address)
 
 
 def share_folder(cloud: Path, path: str, names: list[str]) -> Path:

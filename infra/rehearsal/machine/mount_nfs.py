@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""REHEARSAL: stands in for `mount.nfs`: no server and no NFS, a folder of the rehearsed cloud's storage is bound instead.
+"""REHEARSAL: stands in for `mount.nfs`: no server, no NFS; a folder of the rehearsed cloud's storage is bound instead.
 
 Called by `mount -t nfs SERVER:PATH FOLDER -o OPTIONS`. Refuses, in the real one's words, a path that the cloud does
 not share with this machine (/rehearsal/storage/exports.json). Options are noted in /rehearsal/machine/nfs.json.
