@@ -90,7 +90,8 @@ def script(name: str, body: str, *, reads_stdin: bool = False, reports: bool = T
     `reads_stdin` keeps standard input for the body (a secret arrives there); everywhere else it is closed, so that no
     program on the machine can swallow or wait for it. `reports=False`: the body prints its own last line.
     """
-    parts = [PRELUDE, f"step={quote(name)}\n"]
+    step = checked_name(name, "a step")
+    parts = [PRELUDE, f"step='{step}'\n"]
     if "put_file " in body:
         parts.append(PUT_FILE)
     if not reads_stdin:
