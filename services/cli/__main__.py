@@ -19,8 +19,8 @@ from services.domain.errors import InvalidInput, WorkshopError
 
 HELP = """Submit workflows to the workshop, follow them, fetch their pictures.
 
-Who you are comes from COMFYUME_TOKEN and COMFYUME_URL; without them from the local workshop's credentials.json, where
---as NAME picks somebody else.
+Who you are comes from COMFYUME_TOKEN and COMFYUME_URL; without them from the local workshop's credentials, of which
+--as NAME picks somebody else's.
 
 Exit codes: 0 done, 1 failed or refused, 2 wrong usage or input, 3 not signed in or not allowed, 4 not found,
 5 full or away: try again later. 130 left with Ctrl-C.

@@ -1,15 +1,14 @@
 """Who asks whom: finds the address and the credential, from the environment or from a local workshop's folder.
 
-Responsible for the folder's `credentials.json` as far as the command line changes it, too: a participant who is added,
+Responsible for the folder's `credentials/` as far as the command line changes it, too: a participant who is added,
 removed or rotated here must still be so after the workshop's next start.
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from services.cli.settings import CliSettings
 from services.domain.errors import InvalidInput, NotFound, NotSignedIn
@@ -22,14 +21,11 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Credential(BaseModel):
-    """One line of `credentials.json`."""
+    """One file of `credentials/`."""
 
     role: Role
     name: str
     token: SecretStr
-
-
-_CREDENTIALS = TypeAdapter(list[Credential])
 
 
 @dataclass(frozen=True)
@@ -39,19 +35,13 @@ class WorkshopFolder:
     path: Path
 
     @property
-    def credentials_file(self) -> Path:
+    def credentials_folder(self) -> Path:
         """The tokens of everybody in this workshop, readable by its owner only."""
-        return self.path / "credentials.json"
+        return self.path / "credentials"
 
     def credentials(self) -> list[Credential]:
-        """Return the workshop's credentials; raises InvalidInput when the file is damaged."""
-        try:
-            return _CREDENTIALS.validate_json(self.credentials_file.read_bytes())
-        except (ValidationError, OSError) as error:
-            raise InvalidInput(
-                f"{self.credentials_file} cannot be read as a list of role, name and token. "
-                "Set COMFYUME_TOKEN instead, or repair the file."
-            ) from error
+        """Return the workshop's credentials by role and name; raises InvalidInput when one is damaged."""
+        return [_read(file) for file in sorted(self.credentials_folder.glob("*.json"))]
 
     def url(self) -> str:
         """Return where the workshop runs, or ran last."""
@@ -61,27 +51,34 @@ class WorkshopFolder:
             return DEFAULT_URL
 
     def keep(self, role: Role, name: str, token: str | None) -> None:
-        """Record a new token in `credentials.json`, or with None that there is none any more."""
-        rest = [known for known in self.credentials() if (known.role, known.name) != (role, name)]
-        if token is not None:
-            rest.append(Credential(role=role, name=name, token=SecretStr(token)))
-        lines: list[dict[str, Any]] = [
-            {"role": known.role, "name": known.name, "token": known.token.get_secret_value()} for known in rest
-        ]
-        write_private(self.credentials_file, json.dumps(lines, indent=2) + "\n")
+        """Record a new token, or with None that there is none any more."""
+        file = self.credentials_folder / f"{role}-{name}.json"
+        if token is None:
+            file.unlink(missing_ok=True)
+        else:
+            write_private(file, json.dumps({"role": role, "name": name, "token": token}) + "\n")
+
+
+def _read(file: Path) -> Credential:
+    try:
+        return Credential.model_validate_json(file.read_bytes())
+    except (ValidationError, OSError) as error:
+        raise InvalidInput(
+            f"{file} cannot be read as role, name and token. Set COMFYUME_TOKEN instead, or repair the file."
+        ) from error
 
 
 def find_workshop(settings: CliSettings) -> WorkshopFolder | None:
     """Return the local workshop's folder, None where there is none."""
     if settings.workshop is not None:
         folder = WorkshopFolder(settings.workshop)
-        if not folder.credentials_file.is_file():
-            raise NotFound("COMFYUME_WORKSHOP names a folder without credentials.json. Start that workshop once first.")
+        if not folder.credentials_folder.is_dir():
+            raise NotFound("COMFYUME_WORKSHOP names a folder without credentials. Start that workshop once first.")
         return folder
     here = Path.cwd()
     for place in (here, *here.parents, _REPOSITORY):
         folder = WorkshopFolder(place / "workshop")
-        if folder.credentials_file.is_file():
+        if folder.credentials_folder.is_dir():
             return folder
     return None
 

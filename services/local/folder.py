@@ -45,6 +45,11 @@ class WorkshopFolder:
         return self.door / "accounts"
 
     @property
+    def page(self) -> Path:
+        """The stock page's files as the front door sends them, most of them compressed; made at the first start."""
+        return self.door / "page"
+
+    @property
     def sign_in(self) -> Path:
         """Everybody's address and password, `[{"name", "address", "password"}]`: to be handed out, then kept safe."""
         return self.path / "sign-in.json"
@@ -60,8 +65,8 @@ class WorkshopFolder:
 
     @property
     def credentials(self) -> Path:
-        """Everybody's tokens, `[{"role", "name", "token"}]`: also what the queue manager takes over at its start."""
-        return self.path / "credentials.json"
+        """Everybody's tokens, one file `<role>-<name>.json` each; the queue manager follows this folder."""
+        return self.path / "credentials"
 
     @property
     def running(self) -> Path:
@@ -80,7 +85,7 @@ class WorkshopFolder:
     def ensure(self) -> None:
         """Make the folders, closed to other users of this machine. Raises InvalidInput where that is impossible."""
         try:
-            for folder in (self.path, self.redis, self.queue, self.door, self.logs):
+            for folder in (self.path, self.redis, self.queue, self.door, self.logs, self.credentials):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInput(f"WORKSHOP_FOLDER={self.path} cannot be used: {error.strerror}.") from error
@@ -90,40 +95,31 @@ class WorkshopFolder:
 
         Participants are only added at the very first start: whoever was removed later stays away.
         """
-        known = self.read_credentials()
-        wanted = [(Role.INSTRUCTOR, "instructor"), (Role.OPERATOR, "operator")]
+        there = {(one.get("role"), one.get("name")) for one in self.read_credentials()}
+        # The operator comes last: where he is, the first start was completed.
+        wanted = [(Role.INSTRUCTOR, "instructor")]
         wanted += [(Role.WORKER, worker_name(number)) for number in range(1, workers + 1)]
-        if not known:
+        wanted += [(Role.OPERATOR, "operator")]
+        if wanted[-1] not in there:
             wanted[:0] = [(Role.PARTICIPANT, f"user{number:03}") for number in range(1, participants + 1)]
-        there = {(one["role"], one["name"]) for one in known}
-        added = [
-            {"role": role.value, "name": name, "token": new_token()}
-            for role, name in wanted
-            if (role, name) not in there
-        ]
-        if added:
-            write_private(self.credentials, json.dumps([*known, *added], indent=2) + "\n")
+        for role, name in wanted:
+            if (role, name) not in there:
+                content = {"role": role.value, "name": name, "token": new_token()}
+                write_private(self.credentials / f"{role}-{name}.json", json.dumps(content) + "\n")
 
     def read_credentials(self) -> list[dict[str, Any]]:
-        """Return what stands in `credentials.json`, nothing if there is no such file."""
-        if not self.credentials.exists():
-            return []
-        try:
-            return [dict(one) for one in json.loads(self.credentials.read_text(encoding="utf-8"))]
-        except (OSError, ValueError, TypeError) as error:
-            raise InvalidInput(
-                f"{self.credentials} is damaged. Repair it, or move it away to make new ones."
-            ) from error
+        """Return what stands in the files, by role and name. Raises InvalidInput, naming a damaged one."""
+        return [_read_credential(file) for file in sorted(self.credentials.glob("*.json"))]
 
     def token(self, role: Role, name: str) -> SecretStr:
         """Return one credential; raises InvalidInput when it is missing from the file."""
         for one in self.read_credentials():
             if (one.get("role"), one.get("name")) == (role, name):
                 return SecretStr(one["token"])
-        raise InvalidInput(f"{self.credentials} has no token for the {role} {name}.")
+        raise InvalidInput(f"{self.credentials} has no file with a token for the {role} {name}.")
 
     def names(self, role: Role) -> list[str]:
-        """Return who has a credential of that role, in the file's order."""
+        """Return who has a credential of that role, sorted."""
         return [one["name"] for one in self.read_credentials() if one.get("role") == role]
 
     def redis_password(self) -> str:
@@ -133,6 +129,13 @@ class WorkshopFolder:
     def door_secret(self) -> str:
         """Return what the web UIs demand of the front door, made at the first start."""
         return _kept_secret(self.door / "secret")
+
+
+def _read_credential(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InvalidInput(f"{file} is damaged. Repair it, or move it away to make a new one.") from error
 
 
 def _kept_secret(file: Path) -> str:

@@ -93,7 +93,7 @@ def _queue_manager(settings: WorkshopSettings, folder: WorkshopFolder) -> Part:
         "QUEUE_DATA_DIR": str(folder.queue),
         "QUEUE_HOST": settings.host,
         "QUEUE_PORT": str(settings.queue_port),
-        "QUEUE_BOOTSTRAP_CREDENTIALS_FILE": str(folder.credentials),
+        "QUEUE_CREDENTIALS_DIR": str(folder.credentials),
     }
     command = (sys.executable, "-m", "services.queue_manager")
     return Part(QUEUE_MANAGER, 1, command, environment, STOP_SECONDS, settings.url)

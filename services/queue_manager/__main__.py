@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from services.domain.errors import WorkshopError
 from services.kit.logs import configure_logs, get_logger
 from services.queue_manager.app import create_app
-from services.queue_manager.credentials import read_bootstrap
+from services.queue_manager.credentials_folder import require_folder
 from services.queue_manager.frames import FanOutProtocol
 from services.queue_manager.settings import QueueManagerSettings
 
@@ -65,7 +65,7 @@ def main() -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     try:
         settings = QueueManagerSettings()
-        read_bootstrap(settings.bootstrap_credentials_file)
+        require_folder(settings.credentials_dir)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         print(

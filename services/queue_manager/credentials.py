@@ -10,18 +10,14 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from services.domain.errors import Conflict, InvalidInput, NotFound, NotSignedIn, StorageFull, Unavailable
-from services.domain.names import Name, Role, is_name
-from services.kit.logs import get_logger
+from services.domain.errors import Conflict, InvalidInput, NotFound, NotSignedIn, Unavailable
+from services.domain.names import Role, is_name
 from services.kit.redis_connection import RedisConnection
 from services.queue_manager import keys
-
-log = get_logger(__name__)
 
 TOKEN_PATTERN = r"^cme_[A-Za-z0-9_-]{43}$"  # noqa: S105 - the form of a token, not one
 _TOKEN = re.compile(TOKEN_PATTERN)
@@ -44,16 +40,6 @@ class StoredCredential(BaseModel):
     created_at: int
 
 
-class BootstrapCredential(BaseModel):
-    """One entry of the bootstrap file."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    role: Role
-    name: Name
-    token: str = Field(pattern=TOKEN_PATTERN)
-
-
 class Announcer(Protocol):
     """The way to the other processes; returns when all of them have taken the change over."""
 
@@ -68,25 +54,6 @@ def new_token() -> str:
 def digest(token: str) -> str:
     """The form in which a token is kept: SHA-256, hexadecimal."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def read_bootstrap(path: Path | None) -> list[BootstrapCredential]:
-    """Read the bootstrap file; raises InvalidInput with a sentence that names the file and the field, never a token."""
-    if path is None:
-        return []
-    try:
-        return TypeAdapter(list[BootstrapCredential]).validate_json(path.read_bytes())
-    except OSError as error:
-        raise InvalidInput(
-            f"QUEUE_BOOTSTRAP_CREDENTIALS_FILE names {path.name}, which cannot be read ({error.strerror}); "
-            "create it or leave the setting out."
-        ) from None
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InvalidInput(
-            f"QUEUE_BOOTSTRAP_CREDENTIALS_FILE ({path.name}) is not valid at {where}: {first['msg']}."
-        ) from None
 
 
 class Credentials:
@@ -135,29 +102,19 @@ class Credentials:
         """The line to the announcements is gone: vouch for nobody until `load` has succeeded."""
         self._known = False
 
-    async def load(self, bootstrap: list[BootstrapCredential], now: int) -> None:
-        """Read the whole table, after adding those of `bootstrap` that were never taken over and have no credential."""
-        try:
-            await self._take_over(bootstrap, now)
-        except StorageFull:  # those who have a credential must still get in: their jobs have to end
-            log.warning("the bootstrap credentials were not taken over, because the store is full")
+    async def load(self) -> None:
+        """Read the whole table, and vouch for those in it."""
+        await self.read()
+        self._known = True
+
+    async def read(self) -> None:
+        """Read the whole table; whether it may be trusted stays as it was."""
         flat = await self._redis.execute("HGETALL", keys.CREDENTIALS)
         self._by_digest.clear()
         self._stored.clear()
         for field, value in zip(flat[::2], flat[1::2], strict=True):
             role, _, name = field.decode().partition(":")
             self._take(Identity(Role(role), name), StoredCredential.model_validate_json(value))
-        self._known = True
-
-    async def _take_over(self, bootstrap: list[BootstrapCredential], now: int) -> None:
-        """Add entries of the bootstrap file, each once for all time: a restart does not bring back who was removed."""
-        taken = await self._redis.execute("SMEMBERS", keys.CREDENTIALS_TAKEN_OVER) if bootstrap else ()
-        for entry in bootstrap:
-            field = f"{entry.role}:{entry.name}"
-            if field.encode() not in taken:
-                stored = StoredCredential(sha256=digest(entry.token), created_at=now)
-                await self._redis.execute("HSETNX", keys.CREDENTIALS, field, stored.model_dump_json())
-                await self._redis.execute("SADD", keys.CREDENTIALS_TAKEN_OVER, field)
 
     async def refresh(self, role: Role, name: str) -> None:
         """Take over what Redis now has for one name: another process (or this one) changed it."""
@@ -177,24 +134,33 @@ class Credentials:
         if token is not None and not _TOKEN.fullmatch(token):
             raise InvalidInput("The token must be cme_ and 43 letters, digits, - or _; leave it out to get one made.")
         identity = Identity(role, name)
-        taken = next((other for other in Role if other is not role and Identity(other, name) in self._stored), None)
-        if taken is not None:
-            raise Conflict(f"The name {name} belongs to a {taken}; choose another name, each has one role.")
         token = token or new_token()
-        if self._by_digest.get(digest(token), identity) != identity:
-            raise Conflict("This token belongs to somebody else; leave it out to get a new one made.")
+        refusal = self.refusal_of(identity, digest(token))
+        if refusal is not None:
+            raise Conflict(refusal)
         stored = StoredCredential(sha256=digest(token), created_at=now)
         await self._redis.execute("HSET", keys.CREDENTIALS, f"{role}:{name}", stored.model_dump_json())
-        await self._announce(role, name)
+        await self.announce(role, name)
         return token
 
     async def remove(self, role: Role, name: str) -> None:
         """Remove a credential; its token stops working before this returns. Raises NotFound if there is none."""
         if not is_name(name) or not await self._redis.execute("HDEL", keys.CREDENTIALS, f"{role}:{name}"):
             raise NotFound(f"There is no {role} of that name; GET /api/credentials lists them.")
-        await self._announce(role, name)
+        await self.announce(role, name)
 
-    async def _announce(self, role: Role, name: str) -> None:
+    def refusal_of(self, identity: Identity, sha256: str) -> str | None:
+        """Why this name may not have the token with that digest, as a sentence; None if it may."""
+        name, others = identity.name, (role for role in Role if role is not identity.role)
+        taken = next((other for other in others if Identity(other, name) in self._stored), None)
+        if taken is not None:
+            return f"The name {name} belongs to a {taken}; choose another name, each has one role."
+        if self._by_digest.get(sha256, identity) != identity:
+            return "This token belongs to somebody else; leave it out to get a new one made."
+        return None
+
+    async def announce(self, role: Role, name: str) -> None:
+        """Redis has something new for this name: return when this process and all others have taken it over."""
         await self.refresh(role, name)
         if self.announcer is not None:
             await self.announcer.announce_credential(role, name)

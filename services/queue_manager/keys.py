@@ -20,7 +20,7 @@ CATALOGUE_VERSION = "catalogue-version"
 EXTENSIONS = "extensions"
 FIT_POOLS = "fit-pools"
 CREDENTIALS = "credentials"
-CREDENTIALS_TAKEN_OVER = "credentials-taken-over"
+CREDENTIAL_FILES = "credential-files"
 WORKERS = "workers"
 WORKERS_SEEN = "workers-seen"
 WORKERS_DOING = "workers-doing"
@@ -128,7 +128,7 @@ INVENTORY: tuple[KeySpec, ...] = (
     KeySpec("extensions", "hash", None, "goes when the worker's catalogue is forgotten", "worker -> page files"),
     KeySpec("fit-pools", "hash", None, "repool removes empty pools", "which worker profiles a pool stands for"),
     KeySpec("credentials", "hash", None, "the operator removes a credential", "role:name -> SHA-256 of the token"),
-    KeySpec("credentials-taken-over", "set", None, "one key", "role:name of used entries of the bootstrap file"),
+    KeySpec("credential-files", "hash", None, "goes with the file", "role:name -> SHA-256 taken from a file"),
     KeySpec("workers", "hash", None, "leaving, or a day of silence, removes the entry", "worker -> what it registered"),
     KeySpec("workers-seen", "hash", None, "goes with the entry in workers", "worker -> when it was last heard of"),
     KeySpec("workers-doing", "hash", None, "goes with the entry in workers", "worker -> job and models it last took"),

@@ -8,13 +8,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from fastapi import FastAPI
 
 from services.domain.errors import WorkshopError
+from services.domain.names import Role
 from services.kit.clock import now_ms
 from services.kit.redis_connection import RedisConnection
 from services.queue_manager import metrics
 from services.queue_manager.background import Tick, repeat
 from services.queue_manager.bell import Bell, StopSignals
 from services.queue_manager.catalogue_store import CatalogueStore
-from services.queue_manager.credentials import Credentials, read_bootstrap
+from services.queue_manager.credentials import Credentials, Identity
+from services.queue_manager.credentials_folder import CredentialsFolder, FolderFollower
 from services.queue_manager.dependencies import State
 from services.queue_manager.events import EventHub
 from services.queue_manager.extension_store import ExtensionStore
@@ -82,15 +84,18 @@ def lifespan_of(settings: QueueManagerSettings) -> Lifespan:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
-        bootstrap = read_bootstrap(settings.bootstrap_credentials_file)
         async with AsyncExitStack() as stack:
             redis = RedisConnection(settings.redis_url.get_secret_value())
             stack.push_async_callback(redis.close)
             state = build(settings, redis)
+            follower = follower_of(settings, state)
 
             async def look_again() -> None:
                 """The line is there (again): read what other processes may have changed meanwhile."""
-                await state["credentials"].load(bootstrap, now_ms())
+                if follower is not None:
+                    await state["credentials"].read()
+                    await follower.take_over(now_ms())
+                await state["credentials"].load()
                 await state["catalogues"].refresh()
                 await state["pools"].refresh()
                 state["bell"].ring()
@@ -103,6 +108,8 @@ def lifespan_of(settings: QueueManagerSettings) -> Lifespan:
                 await state["outputs"].heal()
             jobs = [signals.run(), state["bell"].run(), state["events"].run(), state["previews"].run()]
             jobs.append(_let_go(app.state.stopping, state))
+            if follower is not None:
+                jobs.append(repeat(Tick("credentials folder", 1.0, lambda: follower.follow(now_ms()))))
             tasks = [asyncio.create_task(job) for job in (*jobs, *map(repeat, ticks(state)))]
             stack.push_async_callback(_cancel, tasks)
             yield state
@@ -110,6 +117,19 @@ def lifespan_of(settings: QueueManagerSettings) -> Lifespan:
                 await state["workers"].flush()
 
     return lifespan
+
+
+def follower_of(settings: QueueManagerSettings, state: State) -> FolderFollower | None:
+    """What follows the folder of credentials, None without one."""
+    if settings.credentials_dir is None:
+        return None
+
+    async def removed(who: Identity, now: int) -> None:
+        if who.role in (Role.PARTICIPANT, Role.INSTRUCTOR):
+            await state["jobs"].forget_participant(who.name, now)
+
+    folder = CredentialsFolder(settings.credentials_dir)
+    return FolderFollower(folder, state["redis"], Scripts(state["redis"]), state["credentials"], removed)
 
 
 def ticks(state: State) -> list[Tick]:

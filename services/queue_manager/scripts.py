@@ -122,6 +122,10 @@ class Scripts:
         """Always succeeds."""
         await self._run("leave", 0, participant)
 
+    async def take_credential(self, now: int, field: str, before: str, sha256: str, record: str) -> bool:
+        """Whether this process carried the change out."""
+        return bool(await self._run("take_credential", now, field, before, sha256, record))
+
     async def place(self, now: int, job_id: str) -> list[Any] | None:
         """Pool, jobs ahead, capped, first, owner's kind of job; None when it does not wait."""
         answer: list[Any] | None = await self._run("place", now, job_id)

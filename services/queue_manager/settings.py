@@ -45,7 +45,8 @@ class QueueManagerSettings(ServiceSettings):
     events_length: int = Field(
         default=1000, ge=10, le=1_000_000, description="events kept for each participant, about; older ones are missed"
     )
-    bootstrap_credentials_file: Path | None = Field(
-        default=None, description='JSON list of {"role", "name", "token"}, each taken over once, for names without one'
+    credentials_dir: Path | None = Field(
+        default=None,
+        description='folder of files <role>-<name>.json, each {"role", "name", "token"}; followed as it changes',
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least level logged")

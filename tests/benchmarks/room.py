@@ -22,6 +22,7 @@ from tests.benchmarks.machine import pin, server_core
 from tests.benchmarks.servers import Server
 from tests.benchmarks.wire import HttpConnection, http_request
 from tests.benchmarks.workflows import catalogue
+from tests.support.credentials import write_credentials
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 from tests.support.wait import wait_for
@@ -49,10 +50,10 @@ def queue_manager(redis: RedisServer, lease_seconds: float = 30, running_cap: in
     """Start a queue manager with no cap on waiting jobs; it is pinned and ready."""
     names = {f"person-{n}": "participant" for n in range(PEOPLE)} | {f"worker-{n}": "worker" for n in range(WORKERS)}
     tokens = {name: f"cme_{secrets.token_urlsafe(32)}" for name in names}
-    credentials = [{"role": role, "name": name, "token": tokens[name]} for name, role in names.items()]
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-room-") as folder:
-        (Path(folder) / "credentials.json").write_text(json.dumps(credentials))
+        people = ((role, name, tokens[name]) for name, role in names.items())
+        credentials = write_credentials(Path(folder) / "credentials", people)
         environment = {
             **os.environ,
             "QUEUE_REDIS_URL": redis.url,
@@ -61,7 +62,7 @@ def queue_manager(redis: RedisServer, lease_seconds: float = 30, running_cap: in
             "QUEUE_WAITING_CAP": NO_CAP,
             "QUEUE_RUNNING_CAP": str(running_cap),
             "QUEUE_LEASE_SECONDS": str(lease_seconds),
-            "QUEUE_BOOTSTRAP_CREDENTIALS_FILE": str(Path(folder) / "credentials.json"),
+            "QUEUE_CREDENTIALS_DIR": str(credentials),
             "QUEUE_LOG_LEVEL": "WARNING",
         }
         process = subprocess.Popen([sys.executable, "-m", "services.queue_manager"], env=environment)

@@ -1,6 +1,5 @@
 """The room under test: a real Redis, one queue manager, workers with rehearsal engines; all can be killed."""
 
-import json
 import random
 import secrets
 import sys
@@ -11,6 +10,7 @@ import httpx
 
 from tests.chaos.plan import Plan
 from tests.chaos.processes import Killable
+from tests.support.credentials import write_credentials
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 from tests.support.wait import wait_for
@@ -31,8 +31,8 @@ class Workshop:
         roles[self.instructor] = "instructor"
         self.tokens = {name: f"cme_{secrets.token_urlsafe(32)}" for name in roles}
         folder.mkdir(parents=True)
-        credentials = [{"role": role, "name": name, "token": self.tokens[name]} for name, role in roles.items()]
-        (folder / "credentials.json").write_text(json.dumps(credentials))
+        people = ((role, name, self.tokens[name]) for name, role in roles.items())
+        self.credentials = write_credentials(folder / "credentials", people)
         self.redis = RedisServer(folder / "redis", "--appendfsync", plan.appendfsync)
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
@@ -46,7 +46,7 @@ class Workshop:
             "QUEUE_PORT": str(self._port),
             "QUEUE_LEASE_SECONDS": str(plan.lease_seconds),
             "QUEUE_EVENTS_LENGTH": "100000",
-            "QUEUE_BOOTSTRAP_CREDENTIALS_FILE": str(self.folder / "credentials.json"),
+            "QUEUE_CREDENTIALS_DIR": str(self.credentials),
         }
         command = [sys.executable, "-m", "services.queue_manager"]
         return Killable("manager", command, environment, self.folder / "manager.log")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from services.cli import __main__ as cli
+from tests.support.credentials import write_credentials
 from tests.support.ports import free_port
 from tests.support.queue_process import EVERYBODY, ROOT, QueueProcess, token_of
 from tests.support.redis_server import RedisServer
@@ -58,8 +59,7 @@ def comfyume(
     """Run the command line in this process, with the credentials of a workshop folder as `make up` makes it."""
     folder = tmp_path / "workshop"
     folder.mkdir()
-    people = [{"role": role, "name": name, "token": token_of(name)} for role, name in EVERYBODY]
-    (folder / "credentials.json").write_text(json.dumps(people), encoding="utf-8")
+    write_credentials(folder / "credentials", ((role, name, token_of(name)) for role, name in EVERYBODY))
     (folder / "running.json").write_text(json.dumps({"url": manager.url}), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for name in ("COMFYUME_URL", "COMFYUME_TOKEN", "COMFYUME_WORKSHOP", "FORCE_COLOR", "TTY_INTERACTIVE"):
@@ -228,7 +228,8 @@ def test_the_instructor_steers_the_room(comfyume: Comfyume, workflow: Path) -> N
 
 def test_the_operator_adds_rotates_and_removes_a_participant(comfyume: Comfyume, tmp_path: Path) -> None:
     def kept() -> dict[str, str]:
-        return {one["name"]: one["token"] for one in json.loads((tmp_path / "workshop/credentials.json").read_text())}
+        known = [json.loads(file.read_text()) for file in (tmp_path / "workshop/credentials").glob("*.json")]
+        return {one["name"]: one["token"] for one in known}
 
     issued = comfyume("participants", "add", "dora", "--json").data
     assert kept()["dora"] == issued["token"]
@@ -254,7 +255,7 @@ def test_no_worker_is_a_sentence_and_an_empty_list(comfyume: Comfyume) -> None:
         (("status", "987654"), 4, "no job 987654"),
         (("status", "NOT-A-JOB"), 2, "names no job"),
         (("submit", "missing.json"), 4, "missing.json"),
-        (("submit", "workshop/credentials.json"), 2, "API format"),
+        (("submit", "workshop/running.json"), 2, "API format"),
         (("cancel",), 2, "Name the jobs"),
         (("queue", "caps"), 2, "Say what to change"),
         (("queue", "pause", "--as", "alice"), 3, "instructor"),

@@ -85,7 +85,7 @@ def test_status_names_every_part_and_where_it_is(workshop: LocalWorkshop) -> Non
 
 def test_nobody_else_can_read_the_workshops_folder(workshop: LocalWorkshop) -> None:
     assert stat.S_IMODE(workshop.folder.stat().st_mode) == 0o700
-    for file in ("credentials.json", "running.json", "redis/redis.conf", "redis/password"):
+    for file in ("credentials/operator-operator.json", "running.json", "redis/redis.conf", "redis/password"):
         assert stat.S_IMODE((workshop.folder / file).stat().st_mode) == 0o600
 
 

@@ -128,7 +128,7 @@ class LocalWorkshop:
 
     def api(self, name: str) -> ApiClient:
         """A client with this person's credential."""
-        known = json.loads((self.folder / "credentials.json").read_text(encoding="utf-8"))
+        known = [json.loads(file.read_text()) for file in (self.folder / "credentials").glob("*.json")]
         token = next(one["token"] for one in known if one["name"] == name)
         return ApiClient(self.recorded["url"], SecretStr(token))
 

@@ -1,7 +1,6 @@
 """A real queue manager process on a free port, with credentials for everybody a test needs."""
 
 import hashlib
-import json
 import os
 import signal
 import ssl
@@ -14,6 +13,7 @@ from types import TracebackType
 
 import httpx
 
+from tests.support.credentials import write_credentials
 from tests.support.ports import free_port
 from tests.support.wait import wait_for
 
@@ -60,16 +60,15 @@ class QueueProcess:
         self.port = free_port()
         self.log = folder / "queue-manager.log"
         folder.mkdir(parents=True, exist_ok=True)
-        bootstrap = folder / "bootstrap.json"
-        bootstrap.write_text(
-            json.dumps([{"role": role, "name": name, "token": token_of(name)} for role, name in people])
+        self.credentials = write_credentials(
+            folder / "credentials", ((role, name, token_of(name)) for role, name in people)
         )
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("QUEUE_")} | {
             "PYTHONPATH": str(ROOT),
             "QUEUE_REDIS_URL": redis_url,
             "QUEUE_PORT": str(self.port),
             "QUEUE_DATA_DIR": str(folder / "data"),
-            "QUEUE_BOOTSTRAP_CREDENTIALS_FILE": str(bootstrap),
+            "QUEUE_CREDENTIALS_DIR": str(self.credentials),
             **{f"QUEUE_{key}": str(value) for key, value in (settings or {}).items()},
         }
         self._process: subprocess.Popen[bytes] | None = None

@@ -79,4 +79,4 @@ def _issue(connection: Connection, name: str, *, as_json: bool) -> None:
         print_json(issued)
         return
     say(f"{name} signs in with {issued['token']}")
-    say("It is shown this once" + (" and kept in the workshop's credentials.json." if connection.workshop else "."))
+    say("It is shown this once" + (" and kept in the workshop's credentials." if connection.workshop else "."))

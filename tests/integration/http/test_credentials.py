@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def other(workbench: Workbench, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueProcess]:
-    """A second queue manager on the same Redis, without a bootstrap file of its own people."""
+    """A second queue manager on the same Redis, without people of its own."""
     with QueueProcess(tmp_path_factory.mktemp("other"), workbench.redis.url, people=()) as second:
         yield second
 
@@ -106,7 +106,7 @@ def test_tokens_stand_neither_in_redis_nor_in_the_log(workbench: Workbench, queu
         assert token_of("otto") not in text
 
 
-def test_credentials_survive_a_restart_and_the_bootstrap_file_does_not_undo_changes(
+def test_credentials_survive_a_restart_and_the_folder_does_not_undo_changes(
     queue: QueueProcess, otto: httpx.Client
 ) -> None:
     fresh = otto.put("/api/credentials/participant/carol").json()["token"]

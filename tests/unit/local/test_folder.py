@@ -1,6 +1,5 @@
 """The workshop's folder: credentials made once, closed to others."""
 
-import json
 import stat
 from pathlib import Path
 
@@ -33,8 +32,8 @@ def test_the_first_start_gives_everybody_a_token_of_his_own(folder: WorkshopFold
 
 def test_a_later_start_changes_no_token_and_brings_no_removed_participant_back(folder: WorkshopFolder) -> None:
     folder.ensure_credentials(participants=3, workers=1)
-    kept = [one for one in folder.read_credentials() if one["name"] != "user002"]
-    folder.credentials.write_text(json.dumps(kept), encoding="utf-8")
+    (folder.credentials / "participant-user002.json").unlink()
+    kept = folder.read_credentials()
     folder.ensure_credentials(participants=3, workers=2)
     assert folder.read_credentials()[:-1] == kept
     assert names(folder, Role.WORKER) == ["worker-1", "worker-2"]
@@ -43,16 +42,17 @@ def test_a_later_start_changes_no_token_and_brings_no_removed_participant_back(f
 def test_nobody_else_on_the_machine_reads_the_secrets(folder: WorkshopFolder) -> None:
     folder.ensure_credentials(participants=1, workers=1)
     folder.redis_password()
-    for path in (folder.credentials, folder.redis / "password"):
+    for path in (*folder.credentials.iterdir(), folder.redis / "password"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
 
 
 def test_a_damaged_credentials_file_is_named_and_left_alone(folder: WorkshopFolder) -> None:
-    folder.credentials.write_text("{", encoding="utf-8")
-    with pytest.raises(InvalidInput, match=r"credentials\.json is damaged"):
+    file = folder.credentials / "participant-user001.json"
+    file.write_text("{", encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"participant-user001\.json is damaged"):
         folder.ensure_credentials(participants=1, workers=1)
-    assert folder.credentials.read_text(encoding="utf-8") == "{"
+    assert file.read_text(encoding="utf-8") == "{"
 
 
 def test_a_folder_that_cannot_be_made_is_refused_by_its_setting(tmp_path: Path) -> None:
