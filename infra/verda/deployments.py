@@ -18,16 +18,18 @@ from verda.containers import (
     EnvVar,
     EnvVarType,
     HealthcheckSettings,
-    MemoryMount,
     QueueLoadScalingTrigger,
     ScalingOptions,
     ScalingPolicy,
     ScalingTriggers,
     SharedFileSystemMount,
     VolumeMount,
+    VolumeMountType,
 )
 
 from infra.verda.provider import GONE, Props, VerdaProvider
+
+SHARED_MEMORY = "/dev/shm"  # noqa: S108  # Verda's own and only place for it
 
 
 class VerdaDeploymentProvider(VerdaProvider):
@@ -94,7 +96,8 @@ def deployment(props: Props) -> Deployment:
 def _container(props: Props) -> Container:
     plain = [(name, value, EnvVarType.PLAIN) for name, value in (props.get("env") or {}).items()]
     secret = [(name, value, EnvVarType.SECRET) for name, value in (props.get("secret_env") or {}).items()]
-    mounts: list[VolumeMount] = [MemoryMount(size_in_mb=int(props["shared_memory_mb"]))]
+    memory = VolumeMount(VolumeMountType.MEMORY, SHARED_MEMORY, size_in_mb=int(props["shared_memory_mb"]))
+    mounts: list[VolumeMount] = [memory]
     if props.get("sfs_volume_id"):
         mounts.append(SharedFileSystemMount(mount_path=props["sfs_mount_path"], volume_id=props["sfs_volume_id"]))
     port = int(props["port"])
