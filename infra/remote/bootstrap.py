@@ -49,6 +49,8 @@ class GpuHostFacts:
     mount_command: str
     """The shared filesystem's full mount command, as the provider's API gives it for this instance."""
     workers: tuple[str, ...]
+    further_keys: tuple[str, ...] = ()
+    """What else the app host hands to this machine, into memory like the workers' keys: the backup's."""
     app_host_address: str
     """The app host's address in the tailnet."""
     app_host_key: str
@@ -96,7 +98,10 @@ def gpu_host_steps(facts: GpuHostFacts) -> tuple[Step, ...]:
         ensure.ensure_restored(),
         ensure.ensure_tailnet(name=facts.name, expected_address=facts.expected_tailnet_address),
         ensure.ensure_keyring(
-            facts.name, facts.workers, app_host_address=facts.app_host_address, app_host_key=facts.app_host_key
+            facts.name,
+            (*facts.workers, *facts.further_keys),
+            app_host_address=facts.app_host_address,
+            app_host_key=facts.app_host_key,
         ),
         ensure.ensure_schedules(CONFIGURATION),
     )

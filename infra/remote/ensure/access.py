@@ -31,7 +31,8 @@ if ! sshd -t; then
   rm -f /etc/ssh/sshd_config.d/01-comfyume.conf
   fail 'sshd refuses its configuration: ours was taken away again'
 fi
-[ -z "$changes" ] || systemctl try-reload-or-restart ssh
+# A restart and not a reload: it returns when sshd listens again, and open sessions live on.
+[ -z "$changes" ] || systemctl restart ssh
 sshd -T 2>/dev/null | grep -qx 'passwordauthentication no' || fail 'another file of sshd_config.d allows passwords'
 sshd -T 2>/dev/null | grep -qx 'maxstartups 100:30:200' || fail 'another file of sshd_config.d sets MaxStartups'
 """
@@ -61,39 +62,44 @@ END
 
 UFW = """\
 limits=$changes
-start=$(current)
-# Rules are added before others go, so that nobody is locked out in between; what stands here is all that stands.
-printf '%s\\n' "$wanted" | while IFS= read -r rule; do
-  # shellcheck disable=SC2086  # a rule is several words
-  current | grep -qxF -- "$rule" || ufw $rule >&2
-done
-current | while IFS= read -r rule; do
-  # shellcheck disable=SC2086
-  printf '%s\\n' "$wanted" | grep -qxF -- "$rule" || ufw --force delete $rule >&2
-done
-[ "$(current | sort)" = "$(printf '%s\\n' "$wanted" | sort)" ] ||
-  fail "the rules are not what is due: $(current | tr '\\n' ';')"
-[ "$start" = "$(current)" ] || note 'rules'
+due() { [ "$(current | sort)" = "$(printf '%s\\n' "$wanted" | sort)" ]; }
+if ! due; then
+  # Rules are added before others go, so that nobody is locked out in between; what stands here is all that stands.
+  present=$(current)
+  printf '%s\\n' "$wanted" | while IFS= read -r rule; do
+    # shellcheck disable=SC2086  # a rule is several words
+    printf '%s\\n' "$present" | grep -qxF -- "$rule" || ufw $rule >&2
+  done
+  printf '%s\\n' "$present" | while IFS= read -r rule; do
+    # shellcheck disable=SC2086
+    [ -z "$rule" ] || printf '%s\\n' "$wanted" | grep -qxF -- "$rule" || ufw --force delete $rule >&2
+  done
+  due || fail "the rules are not what is due: $(current | tr '\\n' ';')"
+  note rules
+fi
 closed() {
   grep -qx 'DEFAULT_INPUT_POLICY="DROP"' /etc/default/ufw && grep -qx 'DEFAULT_OUTPUT_POLICY="ACCEPT"' /etc/default/ufw
 }
 closed || { ufw default deny incoming >&2; ufw default allow outgoing >&2; note 'closed by default'; }
 closed || fail 'ufw is not closed by default'
-if ! ufw status | grep -q '^Status: active'; then
+active() { ufw status | grep -q '^Status: active'; }
+if ! active; then
   ufw --force enable >&2
+  active || fail 'ufw does not come up: see its messages above'
   note 'switched on'
 elif [ -n "$limits" ]; then
   ufw reload >&2
 fi
-ufw status | grep -q '^Status: active' || fail 'ufw does not come up: see its messages above'
 systemctl is-enabled --quiet ufw || { systemctl enable --quiet ufw >&2; note 'enabled at boot'; }
 """
 
 JAIL = """\
-# The jail is called sshd although the service is called ssh. Five wrong attempts within ten minutes: out for an hour.
+# The jail is called sshd although the service is called ssh; newer servers log as sshd-session, so the unit decides.
+# Five wrong attempts within ten minutes: out for an hour.
 [sshd]
 enabled = true
 backend = systemd
+journalmatch = _SYSTEMD_UNIT=ssh.service + _SYSTEMD_UNIT=sshd.service
 maxretry = 5
 findtime = 10m
 bantime = 1h

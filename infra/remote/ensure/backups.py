@@ -96,10 +96,12 @@ WantedBy=timers.target
 """
 
 TIMERS = """\
+idle=''
 for timer in $timers; do
-  systemctl is-enabled --quiet "$timer" || { systemctl enable --quiet "$timer" >&2; note "$timer enabled"; }
-  systemctl is-active --quiet "$timer" || { systemctl start "$timer"; note "$timer started"; }
+  systemctl is-enabled --quiet "$timer" && systemctl is-active --quiet "$timer" || idle="$idle $timer"
 done
+# shellcheck disable=SC2086  # a list of names
+[ -z "$idle" ] || { systemctl enable --quiet --now $idle >&2; note "started$idle"; }
 for file in /etc/systemd/system/comfyume-backup-*.timer; do
   [ -e "$file" ] || continue
   timer=${file##*/}
