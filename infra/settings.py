@@ -80,6 +80,9 @@ class StackSettings(Section):
     monitoring: MonitoringSettings = MonitoringSettings()
     image_overrides: ImageOverrides = ImageOverrides()
     protection: ProtectionSettings = ProtectionSettings()
+    session_key: int = Field(
+        default=1, ge=1, description="Count it up to sign sessions with a new key; the one before stays valid."
+    )
     sessions: list[SessionSettings] = Field(default=[], description="When people work; updates are refused then.")
     backup_recipient: str | None = Field(
         default=None,

@@ -3,10 +3,12 @@
 Values only; `infra/settings.py` reads them. A description tells the operator what happens when she edits the key.
 """
 
+import re
+import zoneinfo
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from services.domain.names import Name
 
@@ -14,11 +16,46 @@ EU_ARM_LOCATIONS = ("fsn1", "nbg1", "hel1")
 TAILNET = IPv4Network("100.64.0.0/10")
 """Tailscale hands out addresses of this range (RFC 6598)."""
 
-SshPublicKey = Annotated[str, StringConstraints(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp256) [A-Za-z0-9+/=]+")]
-DomainName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", max_length=253)]
-BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
-PinnedImage = Annotated[str, StringConstraints(pattern=r"^[a-z0-9./_-]+(:[A-Za-z0-9._-]+)?@sha256:[0-9a-f]{64}$")]
-LocalImage = Annotated[str, StringConstraints(pattern=r"^comfyume-[a-z0-9-]+$")]
+
+def form(pattern: str, looks_like: str) -> AfterValidator:
+    """Text that matches all of `pattern`; who writes something else is told what it looks like."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"has to look like {looks_like}")
+        return text
+
+    return AfterValidator(check)
+
+
+_BY_DIGEST = r"[a-z0-9./_-]+(:[A-Za-z0-9._-]+)?@sha256:[0-9a-f]{64}"
+_PUBLIC_KEY = r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp256) [A-Za-z0-9+/]{16,}={0,3}( [ -~]*)?"
+
+SshPublicKey = Annotated[str, form(_PUBLIC_KEY, "`ssh-ed25519 AAAA... name`, one line of an `id_ed25519.pub`")]
+DomainName = Annotated[
+    str, Field(max_length=253), form(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", "`workshop.example.org`")
+]
+BucketName = Annotated[
+    str, form(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", "`comfyume-cache`: 3 to 63 lower-case letters, digits and hyphens")
+]
+HexId = Annotated[str, form(r"[0-9a-f]{32}", "32 hex digits in quotes, as Cloudflare's dashboard shows the id")]
+PinnedImage = Annotated[str, form(_BY_DIGEST, "`registry.example.org/comfyui:1.0@sha256:<64 hex digits>`")]
+HostImage = Annotated[
+    str, form(rf"{_BY_DIGEST}|comfyume-[a-z0-9-]+", "`redis:7.2@sha256:<64 hex digits>`, or `comfyume-...` on the host")
+]
+InstanceType = Annotated[str, form(r"[A-Za-z0-9.]{2,40}", "`1H200.141S.44V`, as Verda's price list names it")]
+ClockTime = Annotated[str, form(r"([01][0-9]|2[0-3]):[0-5][0-9]", '"09:00", hours and minutes in quotes')]
+
+
+def _is_time_zone(name: str) -> str:
+    known = zoneinfo.available_timezones()
+    # A machine without the database of time zones knows none; then the verb that needs it says so.
+    if known and name not in known:
+        raise ValueError("has to be a time zone's name, such as `Europe/Berlin`")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_is_time_zone)]
 
 
 def _in_tailnet(address: IPv4Address) -> IPv4Address:
@@ -33,7 +70,7 @@ TailnetAddress = Annotated[IPv4Address, AfterValidator(_in_tailnet)]
 class Section(BaseModel):
     """A part of the stack file: no key that is not named here."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class AppHostSettings(Section):
@@ -81,7 +118,7 @@ class AccessSettings(Section):
 class DnsSettings(Section):
     """Where the domain's records live."""
 
-    zone_id: str = Field(pattern=r"^[0-9a-f]{32}$", description="Cloudflare's id of the zone that holds `domain`.")
+    zone_id: HexId = Field(description="Cloudflare's id of the zone that holds `domain`.")
     ttl_seconds: int = Field(default=60, ge=60, le=86_400, description="How long resolvers keep the address.")
 
 
@@ -105,7 +142,7 @@ class Buckets(Section):
 class ObjectStorageSettings(Section):
     """The buckets on R2, all in the European jurisdiction."""
 
-    account_id: str = Field(pattern=r"^[0-9a-f]{32}$", description="Cloudflare's id of the account.")
+    account_id: HexId = Field(description="Cloudflare's id of the account.")
     buckets: Buckets
     legacy_buckets: list[BucketName] = Field(
         default=[], description="Buckets of an earlier system, taken into the stack's care and never deleted."
@@ -126,16 +163,18 @@ class ParticipantSettings(Section):
 class StaffSettings(Section):
     """Somebody who steers the room."""
 
-    role: Literal["instructor", "operator"]
+    role: Literal["instructor", "operator"] = Field(
+        description="An instructor steers the queue; an operator also manages people and workers."
+    )
     rekeyed: int = Field(default=0, ge=0, description="Count it up to give this person a new password.")
 
 
 class SharedFilesystemSettings(Section):
     """The SFS volume at Verda."""
 
-    size_gb: int = Field(default=220, ge=50, le=20_000, description="May only grow.")
-    adopt_id: str | None = Field(
-        default=None, pattern=r"^[A-Za-z0-9-]{8,64}$", description="Id of a volume that exists; None: one is made."
+    size_gb: int = Field(default=220, ge=50, le=20_000, description="Size of the volume; may only grow.")
+    adopt_id: Annotated[str, form(r"[A-Za-z0-9-]{8,64}", "the volume's id in Verda's console")] | None = Field(
+        default=None, description="Id of a volume that exists; None: one is made."
     )
 
 
@@ -143,18 +182,20 @@ class GpuSettings(Section):
     """The rented machines that do the work."""
 
     count: int = Field(default=0, ge=0, le=3, description="How many GPU hosts stand now: n in the morning, 0 at night.")
-    instance_type: str = Field(
-        default="1H200.141S.44V", pattern=r"^[A-Za-z0-9.]{2,40}$", description="Verda's name; a change replaces hosts."
-    )
+    instance_type: InstanceType = Field(default="1H200.141S.44V", description="Verda's name; a change replaces hosts.")
     location: Literal["FIN-01", "FIN-02", "FIN-03", "ICE-01"] = Field(
         default="FIN-01", description="Where hosts and shared filesystem stand; they have to be in the same place."
     )
-    operating_system: str = Field(default="ubuntu-24.04-cuda-12.8-open-docker", pattern=r"^[a-z0-9.-]{3,80}$")
+    operating_system: Annotated[str, form(r"[a-z0-9.-]{3,80}", "`ubuntu-24.04-cuda-12.8-open-docker`")] = Field(
+        default="ubuntu-24.04-cuda-12.8-open-docker", description="Verda's image; a change replaces hosts."
+    )
     is_spot: bool = Field(default=False, description="Cheaper, and may be taken away at any time.")
-    os_volume_gb: int = Field(default=100, ge=50, le=2000)
+    os_volume_gb: int = Field(
+        default=100, ge=50, le=2000, description="Size of each host's system disk; a change replaces hosts."
+    )
     scratch_gb: int = Field(default=0, ge=0, le=20_000, description="Size of the scratch volume of each host; 0: none.")
     format_blank_scratch: bool = Field(default=False, description="Make a file system on a scratch volume without one.")
-    workers_per_host: int = Field(default=1, ge=1, le=3)
+    workers_per_host: int = Field(default=1, ge=1, le=3, description="They share the GPU's memory.")
     backend: Literal["local", "rehearsal"] = Field(
         default="local", description="local: ComfyUI on the GPU. rehearsal: placeholder pictures, no GPU used."
     )
@@ -167,9 +208,15 @@ class ServerlessSettings(Section):
     """Workers whose ComfyUI is a serverless container at Verda: another shape of the same pool."""
 
     count: int = Field(default=0, ge=0, le=20, description="How many deployments, each with one worker.")
-    compute: Literal["H200", "B300", "H100", "RTX 6000 Ada", "L40S"] = "H200"
-    is_spot: bool = True
+    compute: Literal["H200", "B300", "H100", "RTX 6000 Ada", "L40S"] = Field(
+        default="H200", description="The GPU of each replica."
+    )
+    is_spot: bool = Field(default=True, description="Cheaper, and may be taken away at any time.")
     image: PinnedImage | None = Field(default=None, description="ComfyUI's image in a registry, by digest.")
+    command: list[str] = Field(
+        default=["python3", "main.py", "--listen", "0.0.0.0", "--port", "8188"],
+        description="How that image starts ComfyUI.",
+    )
     idle_seconds: int = Field(default=300, ge=0, le=86_400, description="A replica without work ends after this long.")
 
     @model_validator(mode="after")
@@ -182,8 +229,8 @@ class ServerlessSettings(Section):
 class Limit(Section):
     """What one container may take."""
 
-    memory_mb: int = Field(ge=32, le=1_000_000)
-    cpus: float = Field(gt=0, le=128)
+    memory_mb: int = Field(ge=32, le=1_000_000, description="MiB; a container that wants more ends, and starts again.")
+    cpus: float = Field(gt=0, le=128, description="Processors, also parts of one.")
 
 
 class LimitsSettings(Section):
@@ -217,12 +264,12 @@ class MonitoringSettings(Section):
 class ImageOverrides(Section):
     """Other images than images/versions.toml names: newer ones by digest, or such that are on the host already."""
 
-    python: PinnedImage | LocalImage | None = None
-    debian: PinnedImage | LocalImage | None = None
-    redis: PinnedImage | LocalImage | None = None
-    prometheus: PinnedImage | LocalImage | None = None
-    grafana: PinnedImage | LocalImage | None = None
-    portainer: PinnedImage | LocalImage | None = None
+    python: HostImage | None = None
+    debian: HostImage | None = None
+    redis: HostImage | None = None
+    prometheus: HostImage | None = None
+    grafana: HostImage | None = None
+    portainer: HostImage | None = None
 
 
 class QueueSettings(Section):
@@ -249,10 +296,12 @@ class ProtectionSettings(Section):
 class SessionSettings(Section):
     """A time in which people work; `make up` refuses to touch the stack then, unless it is forced."""
 
-    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(min_length=1)
-    start: str = Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
-    end: str = Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
-    time_zone: str = Field(default="Europe/Berlin", pattern=r"^[A-Za-z_+-]+(/[A-Za-z_+-]+)*$")
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(
+        min_length=1, description="On which days of the week."
+    )
+    start: ClockTime = Field(description="From then on updates are refused.")
+    end: ClockTime = Field(description="From then on they are welcome again.")
+    time_zone: TimeZone = Field(default="Europe/Berlin", description="In which `start` and `end` are meant.")
 
     @model_validator(mode="after")
     def _start_comes_first(self) -> Self:

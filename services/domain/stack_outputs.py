@@ -24,7 +24,9 @@ class HostOutput(_Part):
     location: str
     address: str = Field(description="Public IPv4 address.")
     tailnet_address: str = Field(description="IPv4 address in the tailnet; empty when the host is not in one.")
-    price_per_hour: float = Field(ge=0, description="Euro without tax, by the price table in infra/README.md.")
+    price_per_hour: float | None = Field(
+        default=None, ge=0, description="Euro without tax by the table in infra/README.md; None: not known."
+    )
 
 
 class ContainerOutput(_Part):

@@ -1,0 +1,111 @@
+"""Files and folders that the stack puts on a machine, and the bootstrap steps that it runs there.
+
+Contents travel over standard input, so that a secret is in no argument, no log and no error.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_command as command
+
+from infra.components.machine import Machine
+from infra.components.service_container import USER
+from infra.remote.shell import checked_path, script
+from infra.remote.steps import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFile:
+    """One file; secret unless `mode` says otherwise: only the containers' user may read it."""
+
+    path: str
+    content: pulumi.Input[str]
+    mode: str = "0400"
+    owner: str = USER
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFolder:
+    """One folder, made if it is missing; what is in it is never removed."""
+
+    path: str
+    mode: str = "0755"
+    owner: str = "root:root"
+
+
+def host_files(
+    name: str, machine: Machine, files: Sequence[HostFile], parent: pulumi.Resource, *,
+    folders: Sequence[HostFolder] = (), after: list[pulumi.Resource] | None = None, then: str = "",
+) -> command.remote.Command:  # fmt: skip
+    """Put files in place, atomically, and only where they differ; `then` is shell text that runs after them."""
+    lines = [_line(file) for file in files]
+    return command.remote.Command(
+        name,
+        connection=machine.connection,
+        create=script(name, _make(folders) + _UNPACK + then, reads_stdin=True),
+        delete=script(name, "".join(f"rm -f -- {checked_path(file.path)}\n" for file in files)) if files else None,
+        stdin=_secret(lines),
+        add_previous_output_in_env=False,
+        opts=pulumi.ResourceOptions.merge(
+            machine.options(parent, after=after),
+            # The way in may change, for example with a new key; that is no reason to write the same file again.
+            pulumi.ResourceOptions(ignore_changes=["connection"], additional_secret_outputs=["stdout", "stderr"]),
+        ),
+    )
+
+
+def run_steps(
+    machine: Machine, steps: Sequence[Step], secrets: Mapping[str, pulumi.Input[str]], parent: pulumi.Resource,
+    *, after: list[pulumi.Resource] | None = None, shells: pulumi.Output[dict[str, str]] | None = None,
+) -> dict[str, command.remote.Command]:  # fmt: skip
+    """Run a machine's bootstrap steps one after the other; a changed text runs that step again.
+
+    `shells` gives the texts by name where they need what only the cloud knows (a device, a mount's source); then
+    `steps` were made with stand-ins for those and give names, order and secrets. Gives the commands by name.
+    """
+    done: dict[str, command.remote.Command] = {}
+    waited_for = after or []
+    for step in steps:
+        done[step.name] = command.remote.Command(
+            f"{machine.name}-{step.name}",
+            connection=machine.connection,
+            create=shells[step.name] if shells is not None else step.shell,
+            stdin=secrets[step.stdin_secret] if step.stdin_secret else None,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions.merge(
+                machine.options(parent, after=waited_for), pulumi.ResourceOptions(ignore_changes=["connection"])
+            ),
+        )
+        waited_for = [done[step.name]]
+    return done
+
+
+_UNPACK = """
+staging=$(mktemp /run/comfyume-XXXXXX)
+trap 'rm -f -- "$staging"' EXIT
+while read -r path mode owner content; do
+  printf %s "$content" | base64 -d > "$staging"
+  put_file "$path" "$mode" "$owner" < "$staging"
+done
+"""
+
+
+def _secret(lines: Sequence[pulumi.Output[str]]) -> pulumi.Output[str]:
+    text: pulumi.Output[str] = pulumi.Output.concat(*lines)
+    return pulumi.Output.secret(text)
+
+
+def _make(folders: Sequence[HostFolder]) -> str:
+    return "".join(
+        f"install -d -m {folder.mode} -o {folder.owner.split(':')[0]} -g {folder.owner.split(':')[1]} -- "
+        f"{checked_path(folder.path)}\n"
+        for folder in folders
+    )
+
+
+def _line(file: HostFile) -> pulumi.Output[str]:
+    checked_path(file.path)
+    encoded = pulumi.Output.from_input(file.content).apply(lambda text: base64.b64encode(text.encode()).decode())
+    return pulumi.Output.concat(f"{file.path} {file.mode} {file.owner} ", encoded, "\n")
