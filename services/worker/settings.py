@@ -40,6 +40,9 @@ class WorkerSettings(ServiceSettings):
         default=Backend.REHEARSAL, description="rehearsal, local (COMFYUI_DIR) or url (COMFYUI_URL)"
     )
     comfyui_url: AnyHttpUrl | None = Field(default=None, description="address of the ComfyUI for backend=url")
+    comfyui_token: SecretStr | None = Field(
+        default=None, description="bearer token that the ComfyUI at comfyui_url demands, as serverless containers do"
+    )
     comfyui_dir: Path | None = Field(default=None, description="folder with ComfyUI's main.py for backend=local")
     comfyui_python: Path = Field(
         default=Path(sys.executable), description="interpreter with torch that runs main.py for backend=local"

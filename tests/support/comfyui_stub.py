@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import WSMsgType, web
+from aiohttp.typedefs import Handler
 
 CATALOGUE: dict[str, Any] = {
     "LoadImage": {
@@ -89,6 +90,8 @@ class ComfyUIStub:
         self.version = "0.33.0"
         self.devices: list[dict[str, Any]] = [{"name": "cpu", "type": "cpu"}]
         self.models: dict[str, dict[str, int]] = {"checkpoints": {"big.safetensors": 20 << 30}}
+        self.token = ""
+        """Demanded as a bearer token of every request and handshake, unless it is empty."""
         self.rejection: dict[str, Any] | None = None
         self.prompts: list[dict[str, Any]] = []
         self.running: dict[str, Run] = {}
@@ -104,7 +107,7 @@ class ComfyUIStub:
         self.url = ""
 
     async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=100 << 20)
+        app = web.Application(client_max_size=100 << 20, middlewares=[self._demand_token])
         app.add_routes(
             [
                 web.get("/ws", self._ws),
@@ -140,6 +143,12 @@ class ComfyUIStub:
         await self.drop_sockets()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    @web.middleware
+    async def _demand_token(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
+            return web.Response(status=401)
+        return await handler(request)
 
     def save(self, prefix: str, content: bytes) -> dict[str, str]:
         """Put a file below the output folder, as a saving node would; returns its entry in the UI output."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 from services.kit.logs import get_logger
 from services.worker.comfyui.client import ComfyUIClient
@@ -88,19 +89,28 @@ class Engine(ABC):
             await self._client.close()
             self._client = None
 
-    async def _connect(self, url: str) -> None:
+    async def _connect(self, url: str, token: SecretStr | None = None) -> None:
         if self._client is None or self._client.base_url != url:
             if self._client is not None:
                 await self._client.close()
-            self._client = ComfyUIClient(url)
+            self._client = ComfyUIClient(url, token)
 
     async def _answers(self) -> bool:
-        """The probe: /system_stats answers and the websocket greets. Raises EngineRefused for an old version."""
+        """The probe: /system_stats answers and the websocket greets. Raises EngineRefused for an old version, and
+        EngineNotReady where a token is demanded and not given.
+        """
         try:
             stats = await self.client.system_stats()
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code in (401, 403):
+                raise EngineNotReady(
+                    f"The ComfyUI at {self.client.base_url} refuses the worker; set WORKER_COMFYUI_TOKEN to its token."
+                ) from error
+            return False
         except (httpx.HTTPError, ValueError):
             return False
-        if not await greets(self.client.base_url, f"comfyume-probe-{self.settings.name}"):
+        name = f"comfyume-probe-{self.settings.name}"
+        if not await greets(self.client.base_url, name, self.client.headers):
             return False
         self.stats = stats
         check_version(self.version)
@@ -112,7 +122,7 @@ class RemoteEngine(Engine):
 
     async def ensure_ready(self) -> None:
         """Probe once; raises EngineNotReady when it does not answer."""
-        await self._connect(str(self.settings.comfyui_url).rstrip("/"))
+        await self._connect(str(self.settings.comfyui_url).rstrip("/"), self.settings.comfyui_token)
         if not await self._answers():
             raise EngineNotReady(
                 f"No ComfyUI answers at {self.client.base_url}; start it, or change WORKER_COMFYUI_URL."

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+from pydantic import SecretStr
 
 _PROBE_SECONDS = 5.0
 
@@ -53,10 +54,15 @@ class QueueSnapshot:
 class ComfyUIClient:
     """HTTP to one ComfyUI. Methods raise httpx.HTTPError when it does not answer or answers nonsense."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, token: SecretStr | None = None) -> None:
         self.base_url = base_url.rstrip("/")
+        self.headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}
+        """What the websocket has to send, too."""
         self._http = httpx.AsyncClient(
-            base_url=self.base_url, timeout=httpx.Timeout(30.0, connect=5.0), trust_env=False
+            base_url=self.base_url,
+            headers=self.headers,
+            timeout=httpx.Timeout(30.0, connect=5.0),
+            trust_env=False,
         )
 
     async def close(self) -> None:

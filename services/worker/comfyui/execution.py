@@ -86,9 +86,9 @@ class Execution:
         if exited is not None:
             exited.add_done_callback(announce)
         try:
-            async with ComfyUISocket(
-                self._engine.client.base_url, str(self._graph.prompt["client_id"]), self._inbox.put
-            ) as socket:
+            client_id = str(self._graph.prompt["client_id"])
+            comfyui = self._engine.client
+            async with ComfyUISocket(comfyui.base_url, client_id, self._inbox.put, comfyui.headers) as socket:
                 refused = await self._submit()
                 return refused or await self._follow(socket)
         except (OSError, WebSocketException, TimeoutError) as error:

@@ -7,7 +7,7 @@ Messages that were sent meanwhile are gone (ComfyUI stores none), so a reconnect
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -46,13 +46,29 @@ class Reconnected:
 SocketItem = TextMessage | BinaryMessage | Reconnected
 
 
+class _Connect(connect):
+    """Follows no redirect: a token must not travel to an address that nobody has set."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Take every answer but 101 for a refusal."""
+        return exc
+
+
 class ComfyUISocket:
     """A websocket that stays open: `async with ComfyUISocket(url, id, sink): ...` feeds `sink` until it is left."""
 
-    def __init__(self, base_url: str, client_id: str, sink: Callable[[SocketItem], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        client_id: str,
+        sink: Callable[[SocketItem], Awaitable[None]],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`headers` are sent with each handshake."""
         scheme, _, rest = base_url.partition("://")
         self._url = f"{'wss' if scheme == 'https' else 'ws'}://{rest.rstrip('/')}/ws?clientId={client_id}"
         self._sink = sink
+        self._headers = dict(headers or {})
         self._task: asyncio.Task[None] | None = None
         self._connection: ClientConnection | None = None
 
@@ -75,8 +91,9 @@ class ComfyUISocket:
             await self._connection.close()
 
     async def _open(self) -> ClientConnection:
-        connection = await connect(
+        connection = await _Connect(
             self._url,
+            additional_headers=self._headers,
             max_size=_MAX_MESSAGE,
             open_timeout=_CONNECT_SECONDS,
             ping_timeout=60.0,  # a node that holds Python's lock keeps ComfyUI from answering for a while
@@ -126,9 +143,9 @@ def parse(raw: str) -> TextMessage | None:
     return TextMessage(message["type"], data if isinstance(data, dict) else {})
 
 
-async def greets(base_url: str, client_id: str) -> bool:
+async def greets(base_url: str, client_id: str, headers: Mapping[str, str] | None = None) -> bool:
     """Say whether the websocket opens and ComfyUI sends its first `status`, as every ready server does."""
-    socket = ComfyUISocket(base_url, client_id, _ignore)
+    socket = ComfyUISocket(base_url, client_id, _ignore, headers)
     try:
         connection = await socket._open()
     except (WebSocketException, OSError, TimeoutError, InvalidHandshake):

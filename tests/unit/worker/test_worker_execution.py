@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 
 from services.domain.job import Lease
 from services.worker.artifacts.graph import node_kinds, prepare
 from services.worker.comfyui.backend import Engine, EngineNotReady, EngineRefused, make_engine
+from services.worker.comfyui.client import FileName
 from services.worker.comfyui.execution import Execution, clear_leftovers
 from services.worker.comfyui.outcome import Cure, Failed, Outcome, Stopped, Succeeded
+from services.worker.comfyui.websocket import greets
 from services.worker.settings import WorkerSettings
 from tests.support.comfyui_stub import CATALOGUE, ComfyUIStub, Run, Script, end_when_interrupted, hang, succeed
 from tests.support.wait import wait_until
@@ -56,9 +60,10 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(tmp_path: Path, script: Script = succeed, **settings: Any) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, script: Script = succeed, demanded: str = "", **settings: Any) -> AsyncIterator[Bench]:
     async with ComfyUIStub() as stub:
         stub.script = script
+        stub.token = demanded
         chosen = {"hang_seconds": 60, "away_seconds": 0.5, "interrupt_seconds": 1, **settings}
         values = WorkerSettings(
             name="gpu-1", token="t", backend="url", comfyui_url=stub.url, data_dir=tmp_path, **chosen
@@ -275,6 +280,42 @@ async def test_a_comfyui_below_the_floor_is_refused(tmp_path: Path, version: str
         with pytest.raises(EngineRefused, match=r"0\.28\.0"):
             await engine.ensure_ready()
         await engine.stop()
+
+
+async def test_a_comfyui_that_demands_a_token_gets_it_with_every_request_and_over_the_socket(tmp_path: Path) -> None:
+    async with bench(tmp_path, demanded="s3cret", comfyui_token="s3cret") as on:
+        assert isinstance(await on.run(), Succeeded)
+        assert on.outputs, "messages came over the socket"
+        name = FileName("picture_00001_.png", "", "output")
+        on.stub.files["output", "", name.filename] = b"a picture"
+        async with on.engine.client.view(name) as answer:
+            assert (answer.status_code, await answer.aread()) == (200, b"a picture")
+
+
+@pytest.mark.parametrize("given", [None, "wrong"])
+async def test_without_the_demanded_token_the_setting_is_named_and_the_token_is_not(
+    tmp_path: Path, given: str | None
+) -> None:
+    with pytest.raises(EngineNotReady, match="WORKER_COMFYUI_TOKEN") as refused:
+        async with bench(tmp_path, demanded="s3cret", comfyui_token=given):
+            pass
+    assert "wrong" not in str(refused.value)
+
+
+async def test_a_token_is_not_carried_to_where_a_redirect_leads(tmp_path: Path) -> None:
+    carried: list[str | None] = []
+
+    async def elsewhere(request: web.BaseRequest) -> web.Response:
+        carried.append(request.headers.get("Authorization"))
+        return web.Response(status=404)
+
+    async def away(request: web.BaseRequest) -> web.Response:
+        raise web.HTTPFound(f"http://127.0.0.1:{other.port}{request.path_qs}")
+
+    async with RawTestServer(elsewhere) as other, RawTestServer(away) as door:
+        headers = {"Authorization": "Bearer s3cret"}
+        assert not await greets(str(door.make_url("/")).rstrip("/"), "probe", headers)
+    assert carried == []
 
 
 async def test_an_address_without_comfyui_is_not_ready(tmp_path: Path) -> None:
