@@ -310,7 +310,7 @@ async def test_a_token_is_not_carried_to_where_a_redirect_leads(tmp_path: Path) 
         return web.Response(status=404)
 
     async def away(request: web.BaseRequest) -> web.Response:
-        raise web.HTTPFound(f"http://127.0.0.1:{other.port}{request.path_qs}")
+        raise web.HTTPFound(f"ws://127.0.0.1:{other.port}{request.path_qs}")
 
     async with RawTestServer(elsewhere) as other, RawTestServer(away) as door:
         headers = {"Authorization": "Bearer s3cret"}
