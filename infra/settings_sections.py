@@ -8,7 +8,7 @@ import zoneinfo
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from services.domain.names import Name
 
@@ -58,13 +58,17 @@ def _is_time_zone(name: str) -> str:
 TimeZone = Annotated[str, AfterValidator(_is_time_zone)]
 
 
-def _in_tailnet(address: IPv4Address) -> IPv4Address:
+def _tailnet_address(text: object) -> IPv4Address:
+    try:
+        address = IPv4Address(text if isinstance(text, str) else "")
+    except ValueError:
+        address = IPv4Address("0.0.0.0")
     if address not in TAILNET:
         raise ValueError("has to be an address of 100.64.0.0/10, as `tailscale ip -4` prints it")
     return address
 
 
-TailnetAddress = Annotated[IPv4Address, AfterValidator(_in_tailnet)]
+TailnetAddress = Annotated[IPv4Address, BeforeValidator(_tailnet_address)]
 
 
 class Section(BaseModel):
@@ -264,12 +268,12 @@ class MonitoringSettings(Section):
 class ImageOverrides(Section):
     """Other images than images/versions.toml names: newer ones by digest, or such that are on the host already."""
 
-    python: HostImage | None = None
-    debian: HostImage | None = None
-    redis: HostImage | None = None
-    prometheus: HostImage | None = None
-    grafana: HostImage | None = None
-    portainer: HostImage | None = None
+    python: HostImage | None = Field(default=None, description="Base of the images that run Python.")
+    debian: HostImage | None = Field(default=None, description="Base of the other images.")
+    redis: HostImage | None = Field(default=None, description="The queue's database.")
+    prometheus: HostImage | None = Field(default=None, description="Prometheus.")
+    grafana: HostImage | None = Field(default=None, description="Grafana.")
+    portainer: HostImage | None = Field(default=None, description="Portainer.")
 
 
 class QueueSettings(Section):
