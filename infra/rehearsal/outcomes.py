@@ -62,11 +62,17 @@ class Outcome:
     def note(self, event: EngineEvent) -> None:
         """Take over one event of the engine."""
         if event.res_outputs_event:
-            self.steps.append(_step(event.res_outputs_event.metadata))
+            self._note_step(_step(event.res_outputs_event.metadata))
         elif event.res_op_failed_event:
             self.failed_steps.append(_step(event.res_op_failed_event.metadata))
         elif event.diagnostic_event:
             self.diagnostics.append((event.diagnostic_event.severity, event.diagnostic_event.message))
+
+    def _note_step(self, step: Step) -> None:
+        """The stack reports twice, and default providers are the engine's own: neither counts, as in its summary."""
+        is_default = step.type.startswith("pulumi:providers:") and step.name.startswith("default")
+        if step not in self.steps and not is_default:
+            self.steps.append(step)
 
 
 class DeploymentFailed(Exception):

@@ -97,23 +97,23 @@ class StandIn:
         """Make the resource. The inherited one records the inputs with what `computed` adds."""
         id_ = self.new_id(request)
         outputs = {**request.inputs, **self.computed(request, id_)}
-        self.cloud.put(Record(self.name, request.type, id_, request.name, request.inputs, outputs))
+        self.cloud.put(self._record(request, id_, outputs))
         return Existing(id_, outputs, request.inputs)
 
     def read(self, request: Request) -> Existing | None:
         """The resource as the cloud has it now, None when it is gone. Without `old_inputs` this is an import."""
-        record = self.cloud.get(self.name, request.type, request.id)
-        return None if record is None else Existing(record.id, record.outputs, record.inputs)
+        record = self.cloud.get(self.name, request.type, self.key(request, request.id))
+        return None if record is None else Existing(request.id, record.outputs, record.inputs)
 
     def update(self, request: Request) -> Properties:
         """Change the resource in place; returns all its outputs."""
         outputs = {**request.old_outputs, **request.inputs, **self.changed(request)}
-        self.cloud.put(Record(self.name, request.type, request.id, request.name, request.inputs, outputs))
+        self.cloud.put(self._record(request, request.id, outputs))
         return outputs
 
     def delete(self, request: Request) -> None:
         """Remove the resource. One that is gone already is no failure."""
-        self.cloud.remove(self.name, request.type, request.id)
+        self.cloud.remove(self.name, request.type, self.key(request, request.id))
 
     def invoke(self, token: str, arguments: Mapping[str, Any]) -> Properties:
         """Answer a look-up (`get_...`); a look-up nobody prepared is refused by its name."""
@@ -125,6 +125,10 @@ class StandIn:
         """The id the cloud would give."""
         return secrets.token_hex(16)
 
+    def key(self, request: Request, id_: str) -> str:
+        """What tells this resource from others of its type in the cloud's file, where its id does not."""
+        return id_
+
     def computed(self, request: Request, id_: str) -> Properties:
         """Outputs of a new resource that are not inputs."""
         return {}
@@ -132,3 +136,6 @@ class StandIn:
     def changed(self, request: Request) -> Properties:
         """Outputs that an update in place changes beside the inputs."""
         return {}
+
+    def _record(self, request: Request, id_: str, outputs: Properties) -> Record:
+        return Record(self.name, request.type, self.key(request, id_), request.name, request.inputs, outputs)
