@@ -74,5 +74,6 @@ class StandIn(server.StandIn):
         return () if request.type == _COPY else ("stdout", "stderr")
 
     def _noted(self, request: Request, id_: str, outputs: Properties) -> Existing:
-        self.cloud.put(Record(self.name, request.type, id_, request.name, request.inputs, outputs))
+        open_inputs = {key: value for key, value in request.inputs.items() if key not in request.secret_inputs}
+        self.cloud.put(Record(self.name, request.type, id_, request.name, open_inputs, {}))
         return Existing(id_, outputs, request.inputs)

@@ -61,14 +61,19 @@ async def _copy(inputs: Properties) -> None:
                 async with sftp.open(target, "w") as file:
                     await file.write(source["text"])
                 return
-            # A folder without a slash at its end lands inside the target, with one its content does.
-            path = str(source["path"])
-            folder = Path(path).is_dir()
-            contents = sorted(Path(path).iterdir()) if folder and path.endswith("/") else [Path(path)]
-            for entry in contents:
-                await sftp.put(str(entry), f"{target.rstrip('/')}/{entry.name}" if folder else target, recurse=folder)
+            for path, place in _places(str(source["path"]), target):
+                await sftp.put(path, place, recurse=True)
         except (OSError, asyncssh.Error) as error:
             raise ProviderFailure(f"{target} could not be written: {error}") from error
+
+
+def _places(source: str, target: str) -> list[tuple[str, str]]:
+    """What goes where. A folder without a slash at its end lands inside the target, with one its content does."""
+    path = Path(source)
+    if not path.is_dir():
+        return [(source, target)]
+    entries = sorted(path.iterdir()) if source.endswith("/") else [path]
+    return [(str(entry), f"{target.rstrip('/')}/{entry.name}") for entry in entries]
 
 
 @asynccontextmanager

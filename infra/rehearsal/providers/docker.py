@@ -127,7 +127,11 @@ class StandIn(server.StandIn):
             raise ProviderFailure(f"the stand-in for docker cannot make a {request.type} yet") from None
 
     def _note(self, request: Request, id_: str, outputs: Properties) -> None:
-        self.cloud.put(Record(self.name, request.type, id_, request.name, request.inputs, outputs))
+        hidden = request.secret_inputs
+        inputs, seen = (
+            {key: item for key, item in all_.items() if key not in hidden} for all_ in (request.inputs, outputs)
+        )
+        self.cloud.put(Record(self.name, request.type, id_, request.name, inputs, seen))
 
 
 def _sorted(inputs: Properties) -> Properties:
