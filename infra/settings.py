@@ -176,9 +176,9 @@ def _right_alone(model: type[StackSettings], values: Mapping[str, Any]) -> dict[
             if not field.is_required():
                 right[name] = field.get_default(call_default_factory=True)
             continue
-        adapter: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, field])
+        kind: Any = Annotated[field.annotation, field]
         try:
-            right[name] = adapter.validate_json(json.dumps(values[name]), strict=True)
+            right[name] = TypeAdapter(kind).validate_json(json.dumps(values[name]), strict=True)
         except ValidationError:
             continue
     return right

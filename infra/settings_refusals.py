@@ -6,7 +6,7 @@
 import difflib
 import inspect
 from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -160,15 +160,14 @@ def _field(model: type[BaseModel], path: list[str]) -> FieldInfo | None:
 def _section(model: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
     """The section that a path of keys leads to; a dictionary's names and a list's places are steps without a field."""
     section: type[BaseModel] | None = model
-    held_by_name = False
-    for part in path:
-        if held_by_name or section is None:
-            held_by_name = False
-            continue
-        field = section.model_fields.get(part)
-        section = _section_in(field.annotation) if field else None
-        held_by_name = field is not None and not isinstance(field.annotation, type)
-        held_by_name = held_by_name and any(kind in str(field.annotation) for kind in ("dict[", "list["))
+    steps = iter(path)
+    for part in steps:
+        field = section.model_fields.get(part) if section else None
+        if field is None:
+            return None
+        section = _section_in(field.annotation)
+        if get_origin(field.annotation) in (dict, list):
+            next(steps, None)
     return section
 
 

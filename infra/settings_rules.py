@@ -37,10 +37,8 @@ def _operator(staff: Any) -> Iterator[str]:
         yield "staff: needs at least one operator; add one, for example `ops: {role: operator}`"
 
 
-def _verda(
-    gpu: Any, serverless: Any, shared_filesystem: Any, verda_client_id: Any, verda_client_secret: Any
-) -> Iterator[str]:
-    if not (gpu.count or serverless.count or shared_filesystem):
+def _verda(serverless: Any, shared_filesystem: Any, verda_client_id: Any, verda_client_secret: Any) -> Iterator[str]:
+    if not (serverless.count or shared_filesystem):  # a GPU host always comes with a shared filesystem
         return
     for name, value in (("verda_client_id", verda_client_id), ("verda_client_secret", verda_client_secret)):
         if not value:

@@ -8,7 +8,7 @@ import zoneinfo
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
 from services.domain.names import Name
 
@@ -68,7 +68,7 @@ def _tailnet_address(text: object) -> IPv4Address:
     return address
 
 
-TailnetAddress = Annotated[IPv4Address, BeforeValidator(_tailnet_address)]
+TailnetAddress = Annotated[IPv4Address, PlainValidator(_tailnet_address)]
 
 
 class Section(BaseModel):
