@@ -19,6 +19,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,17 @@ from infra.rehearsal.providers.cloud import FOLDER_VARIABLE, Cloud
 from infra.rehearsal.providers.install import REPOSITORY, install
 from infra.rehearsal.stack_file import StackFile
 
-PROJECT = "comfyume"
 MACHINES_VARIABLE = "COMFYUME_REHEARSAL_MACHINES"
+
+
+class _Stack(automation.Stack):
+    """Without what the SDK asks further CLI processes for after each operation, and a rehearsal seldom wants."""
+
+    def outputs(self) -> automation.OutputMap:
+        return {}
+
+    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:
+        return automation.UpdateSummary("", datetime.now(UTC), "", {}, {}, "")
 
 
 class Rehearsal:
@@ -61,7 +71,7 @@ class Rehearsal:
             FOLDER_VARIABLE: str(self.cloud.folder),
             MACHINES_VARIABLE: "real" if machines else "none",
         }
-        self._selected: automation.Stack | None = None
+        self._selected: _Stack | None = None
 
     # -- settings -----------------------------------------------------------------------------------------------------
 
@@ -104,12 +114,18 @@ class Rehearsal:
         """Remove the lock that a killed engine left."""
         self._stack.cancel()
 
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secret ones opened: not to be printed."""
+        return {name: output.value for name, output in automation.Stack.outputs(self._stack).items()}
+
     def state(self) -> dict[str, Any]:
-        """The exported state, secrets encrypted."""
-        return dict(self._stack.export_stack().deployment or {})
+        """The state as it lies in the backend, secrets encrypted; empty before the first `up`."""
+        files = list((self.folder / "state" / ".pulumi" / "stacks").glob(f"*/{self.stack}.json"))
+        checkpoint = json.loads(files[0].read_text())["checkpoint"] if files else {}
+        return dict(checkpoint.get("latest") or {})
 
     def state_text(self) -> str:
-        """The exported state as text, for searching in."""
+        """The state as text, for searching in."""
         return json.dumps(self.state())
 
     def resources(self, type_: str = "") -> list[dict[str, Any]]:
@@ -123,11 +139,10 @@ class Rehearsal:
         lines: list[str] = []
         begun = time.monotonic()
         try:
-            result = act(
+            act(
                 on_event=outcome.note, on_output=lines.append, on_error=lines.append, color="never",
                 suppress_progress=True, **options,
             )  # fmt: skip
-            outcome.outputs = getattr(result, "outputs", {})
         except Exception as error:  # the program runs in here too: it may raise anything
             outcome.error = str(error) or type(error).__name__
         outcome.seconds = time.monotonic() - begun
@@ -137,16 +152,15 @@ class Rehearsal:
         return outcome
 
     @property
-    def _stack(self) -> automation.Stack:
+    def _stack(self) -> _Stack:
         if self._selected is None:
             options = automation.LocalWorkspaceOptions(
                 work_dir=str(self.folder / "project"),
                 env_vars=self.environment,
                 pulumi_command=automation.PulumiCommand(root=str(self.folder / "home"), skip_version_check=True),
             )
-            self._selected = automation.create_or_select_stack(
-                self.stack, project_name=PROJECT, program=self._program, opts=options
-            )
+            options.program = self._program
+            self._selected = _Stack.create_or_select(self.stack, automation.LocalWorkspace(**vars(options)))
         return self._selected
 
     def _program(self) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from pulumi.automation import EngineEvent, OutputMap
+from pulumi.automation import EngineEvent
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,6 @@ class Outcome:
     steps: list[Step] = field(default_factory=list)
     failed_steps: list[Step] = field(default_factory=list)
     diagnostics: list[tuple[str, str]] = field(default_factory=list)
-    outputs: OutputMap = field(default_factory=dict)
     text: str = ""
     seconds: float = 0
     error: str = ""

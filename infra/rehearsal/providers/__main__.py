@@ -9,15 +9,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import types
 from concurrent import futures
 
 import grpc
-from pulumi.runtime.proto import provider_pb2_grpc
 
 from infra.rehearsal.parents import end_with_parent
 from infra.rehearsal.providers import server
 from infra.rehearsal.providers.cloud import Cloud
-from infra.rehearsal.providers.service import StandInService
 
 _MANY = 64  # the engine asks for as many things at once as it likes; a waiting health check must not hold up the rest
 
@@ -31,9 +30,29 @@ def stand_in_class(package: str) -> type[server.StandIn]:
     return found
 
 
+def without_the_sdk() -> None:
+    """Let `pulumi.runtime.proto` be imported alone.
+
+    All of the SDK takes a quarter of a second in each of the many processes of a deployment; a stand-in needs the
+    protocol's messages only.
+    """
+    spec = importlib.util.find_spec("pulumi")
+    assert spec is not None and spec.submodule_search_locations
+    folder = spec.submodule_search_locations[0]
+    for name, path in (("pulumi", folder), ("pulumi.runtime", f"{folder}/runtime")):
+        package = types.ModuleType(name)
+        package.__path__ = [path]
+        sys.modules[name] = package
+
+
 def main() -> None:
     end_with_parent()
     package = sys.argv[1]
+    without_the_sdk()
+    from pulumi.runtime.proto import provider_pb2_grpc
+
+    from infra.rehearsal.providers.service import StandInService
+
     service = StandInService(stand_in_class(package)(package, Cloud.from_environment()))
     endless = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     listener = grpc.server(futures.ThreadPoolExecutor(_MANY), options=endless)

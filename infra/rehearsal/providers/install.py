@@ -11,14 +11,13 @@ import shlex
 import sys
 from pathlib import Path
 
-from infra.rehearsal.providers.schema import installed_packages
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+from infra.rehearsal.providers.schema import REPOSITORY, installed_packages, package_schema
 
 
 def install(pulumi_home: Path) -> None:
     """Write a launcher for every provider SDK of this environment, and one for the program's dynamic resources."""
     for name, version in installed_packages().items():
+        package_schema(name)  # read the SDK now, once, rather than in the middle of a preview
         folder = pulumi_home / "plugins" / f"resource-{name}-v{version}"
         folder.mkdir(parents=True, exist_ok=True)
         write_launcher(folder / f"pulumi-resource-{name}", "infra.rehearsal.providers", name)

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pulumi.runtime import rpc
-
 Properties = dict[str, Any]
 """Properties by their wire names (camelCase); values are JSON-like, secrets already opened."""
 
-UNKNOWN: str = rpc.UNKNOWN
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """Stands in a preview for a value that only the deployment will know."""
 
 
