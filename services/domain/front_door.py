@@ -18,6 +18,10 @@ Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$", max_length=
 """A host's name or its IPv4 address."""
 
 
+Resolver = Annotated[str, StringConstraints(pattern=r"^[0-9.]+(:[0-9]{1,5})?$")]
+"""Address of a DNS server, with its port unless that is 53."""
+
+
 class WorkspaceAddress(BaseModel):
     """Where one participant's web UI answers."""
 
@@ -50,6 +54,10 @@ class FrontDoor(BaseModel):
     queue_manager: Address
     admin: Address | None = None
     workspaces: list[WorkspaceAddress]
-    door_secret: SecretStr = Field(description="What the web UIs demand of every request: that it came through here.")
+    door_secret: SecretStr = Field(
+        description="What web UIs and console demand of every request."
+    )
     user: str | None = Field(default=None, description="Who nginx works as, when it is started by root.")
-    resolver: str | None = Field(default=None, description="DNS server for names that move: Docker's is 127.0.0.11.")
+    resolver: Resolver | None = Field(
+        default=None, description="DNS server for names that move: Docker's is 127.0.0.11. None: addresses stay."
+    )

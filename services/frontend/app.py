@@ -128,6 +128,9 @@ def _door(settings: FrontendSettings) -> Middleware:
             given = request.headers.get("X-Door-Secret", "").encode()
             if not hmac.compare_digest(given, secret.get_secret_value().encode()):
                 return json_answer({"error": "Open your workspace through the workshop's own address."}, 403)
+            if request.headers.get("X-Auth-Name") != settings.participant:
+                # The front door still knows the address of a container that has gone, and this one has got it.
+                return json_answer({"error": "This is not your workspace; try again in a few seconds."}, 421)
         if comes_from_another_site(request):
             return json_answer({"error": "This was sent by a page of another site; open your workspace itself."}, 403)
         if request.headers.get("Content-Encoding", "identity") != "identity":

@@ -183,6 +183,14 @@ async def test_a_request_past_the_door_is_refused(workshop: Workshop) -> None:
             assert "through the workshop's own address" in answer.json()["error"]
 
 
+async def test_a_request_that_the_door_leads_to_the_wrong_container_is_refused(workshop: Workshop) -> None:
+    async with httpx.AsyncClient(base_url=workshop.web_uis["bob"].url, timeout=60) as client:
+        headers = {"X-Door-Secret": DOOR_SECRET, "X-Auth-Name": "alice", "X-Auth-Role": "participant"}
+        answer = await client.get("/api/settings", headers=headers)
+        assert answer.status_code == 421
+        assert (await client.get("/api/settings", headers=headers | {"X-Auth-Name": "bob"})).status_code == 200
+
+
 async def test_requests_that_two_servers_could_read_differently_are_refused(workshop: Workshop, alice: Person) -> None:
     start = f"POST /alice/api/queue HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {alice.cookie}\r\nConnection: close\r\n"
     smuggled = "0\r\n\r\nGET /bob/api/settings HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
