@@ -136,7 +136,7 @@ class Vps(pulumi.ComponentResource):
             image=wanted.operating_system,
             location=wanted.location,
             ssh_keys=[key.id for key in keys],
-            user_data=render_cloud_init(access.public_keys, rustdesk=access.rustdesk),
+            user_data=render_cloud_init(access.public_keys, distribution=wanted.operating_system.partition("-")[0]),
             public_nets=[hcloud.ServerPublicNetArgs(ipv4=address.id.apply(int), ipv4_enabled=True, ipv6_enabled=False)],
             firewall_ids=[firewall.id.apply(int)],
             keep_disk=True,

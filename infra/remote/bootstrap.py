@@ -52,7 +52,7 @@ class GpuHostFacts:
     further_keys: tuple[str, ...] = ()
     """What else the app host hands to this machine, into memory like the workers' keys: the backup's."""
     app_host_address: str
-    """The app host's address in the tailnet."""
+    """Where the app host answers SSH without the tailnet: keys are fetched at boot, before that is up."""
     app_host_key: str
     """The app host's SSH host key, as its HostKey learned it."""
     scratch_device: str | None = None

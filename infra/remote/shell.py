@@ -66,11 +66,6 @@ def quote(value: str) -> str:
     return shlex.quote(value)
 
 
-def words(values: tuple[str, ...]) -> str:
-    """Several values as words of shell text."""
-    return " ".join(quote(value) for value in values)
-
-
 def heredoc(command: str, content: str) -> str:
     """`command` with `content` as its standard input, every character literal; ends with a newline as text files do."""
     marker = f"END_{hashlib.sha256(content.encode()).hexdigest()[:16].upper()}"

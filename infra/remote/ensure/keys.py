@@ -5,10 +5,11 @@ clients as *its* identity and is answered by a forced command that knows nothing
 into the kernel's keyring and, for the containers, onto a ramfs: both are gone with the power, and read anew at boot.
 """
 
+import re
 from collections.abc import Iterable
 
 from infra.remote.ensure.system import DIRECTORY, RELOAD_UNITS, put_unit
-from infra.remote.shell import checked_name, put_text, quote, script, words
+from infra.remote.shell import put_text, quote, script
 from infra.remote.ssh import ADDRESS, HOST_KEY
 from infra.remote.steps import Step
 from services.domain.errors import InvalidInput
@@ -18,8 +19,6 @@ DISPENSER = "comfyume-keys"
 
 OFFERED = "/etc/comfyume/keys"
 RECIPIENTS = "/etc/comfyume/key-recipients"
-HANDED_OVER = "/run/comfyume/keys"
-CONTAINER_USER = 10001
 
 PRINT_KEYS = """\
 #!/bin/sh
@@ -173,7 +172,7 @@ def ensure_keyring(
     _check_key(app_host_key)
     if not ADDRESS.fullmatch(app_host_address):
         raise InvalidInput("the app host's address is no address: give an IP address or a name")
-    names = words(tuple(_name(worker) for worker in workers))
+    names = " ".join(_name(worker) for worker in workers)
     source = (
         f"host={_name(host)}\naddress={quote(app_host_address)}\nport={int(app_host_port)}\nworkers={quote(names)}\n"
     )
@@ -191,7 +190,9 @@ def ensure_keyring(
 
 
 def _name(name: str) -> str:
-    return checked_name(name, "a host's or worker's name").strip("'")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
+        raise InvalidInput(f"the name of a host or worker is {name!r}: letters, digits, _ and - are due")
+    return name
 
 
 def _check_key(key: str) -> None:
