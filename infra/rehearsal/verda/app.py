@@ -2,7 +2,8 @@
 
 Faults are the cloud's own (`faults.json`): `op` is the HTTP method in small letters and `urn` a regular expression on
 the path; `error` is a code of Verda, or "no_capacity", "quota", "html" (a 502 page) or "drop" (the connection breaks).
-With `when: after` the request is carried out and its answer lost. `provision` and `backup` are ops of their own.
+With `when: after` the request is carried out and its answer lost. Two ops have a host name as `urn`:
+`provision` (`error` is the status to end in, or "hold"), and `backup` ("unverified", "missing", else: it fails).
 """
 
 import asyncio
@@ -79,6 +80,7 @@ def create_app(cloud: Path) -> web.Application:
 async def _answer(request: web.Request, handler: Handler, store: Store, door: Doorkeeper) -> web.StreamResponse:
     fault = store.cloud.fault(request.method.lower(), request.path)
     if fault is not None:
+        await request.read()  # a client that hangs up meanwhile has asked all the same
         await asyncio.sleep(fault.sleep)
         if fault.error and fault.when == "before":
             return ordered_fault(fault.error, request)

@@ -53,7 +53,7 @@ class Transport(HTTPClient):  # type: ignore[misc]  # the SDK carries no types
         attempts = Retrying(
             retry=retry_if_exception_type(errors.VerdaUnavailable),
             stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential_jitter(initial=0.3, max=5, jitter=0.3),
+            wait=wait_exponential_jitter(multiplier=0.3, max=5, jitter=0.3),
             sleep=self._clock.sleep,
             reraise=True,
         )
