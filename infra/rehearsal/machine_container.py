@@ -169,8 +169,13 @@ def remove(cloud: Path, root: Path, name: str) -> None:
 
 
 def sweep(cloud: Path) -> None:
-    """Remove what a killed rehearsal left of this cloud: containers, mounts, loop devices."""
-    _remove_containers([f"{LABEL_CLOUD}={cloud}"])
+    """Remove what a killed rehearsal left of this cloud: containers, networks, volumes, mounts, loop devices."""
+    api, ours = engine(), {"label": f"{LABEL_CLOUD}={cloud}"}
+    _remove_containers([ours["label"]])
+    for network in api.networks(filters=ours):
+        api.remove_network(network["Id"])
+    for volume in api.volumes(filters=ours)["Volumes"] or []:
+        api.remove_volume(volume["Name"], force=True)
     _unshare(cloud)
     for line in _run("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").splitlines():
         device, _, file = line.partition(" ")

@@ -137,7 +137,7 @@ def find_machine(cloud: Path, address: str) -> Machine | None:
 
 
 def remove_machines(cloud: Path) -> None:
-    """Remove every machine of the cloud, and what a killed rehearsal left of it."""
+    """Remove every machine of the cloud, and everything that a killed rehearsal left of it on this machine's engine."""
     for machine in list_machines(cloud):
         remove_machine(cloud, machine.name)
     if real_machines():

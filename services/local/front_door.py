@@ -1,4 +1,4 @@
-"""What the front door of a local workshop needs before it starts: certificate, accounts, nginx's configuration."""
+"""What the front door of a local workshop needs before it starts: certificate, accounts, files, configuration."""
 
 import json
 import os
@@ -46,9 +46,10 @@ def web_ui_ports(settings: WorkshopSettings, folder: WorkshopFolder) -> dict[str
 
 
 def prepare_front_door(settings: WorkshopSettings, folder: WorkshopFolder) -> None:
-    """Make certificate, accounts and configuration; what is there already stays."""
+    """Make certificate, accounts, the page's files and the configuration; what is there already stays."""
     _ensure_certificate(folder)
     _ensure_accounts(settings, folder)
+    _run("services.frontend.page_files", str(folder.page))
     for name in web_ui_ports(settings, folder):
         write_private(folder.web_ui(name) / "token", folder.token(Role.PARTICIPANT, name).get_secret_value())
     write_private(folder.door / "nginx.conf", render_front_door(_door(settings, folder)))
@@ -73,6 +74,7 @@ def _door(settings: WorkshopSettings, folder: WorkshopFolder) -> FrontDoor:
         certificate=folder.door / "certificate.pem",
         certificate_key=folder.door / "certificate.key",
         run_dir=folder.door,
+        page_dir=folder.page,
         auth=f"127.0.0.1:{settings.auth_port}",
         queue_manager=f"127.0.0.1:{settings.queue_port}",
         workspaces=[
@@ -147,9 +149,13 @@ def _add_accounts(
 
 def _auth(settings: WorkshopSettings, folder: WorkshopFolder, *arguments: str) -> str:
     """Run the sign-in service's command line; it may run beside the service itself."""
+    return _run("services.auth", *arguments, **auth_environment(settings, folder))
+
+
+def _run(module: str, *arguments: str, **variables: str) -> str:
+    """Run a command of another service and return what it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "services.auth", *arguments],
-        env=os.environ | auth_environment(settings, folder),
-        check=True, capture_output=True, text=True, timeout=300,
+        [sys.executable, "-m", module, *arguments],
+        env=os.environ | variables, check=True, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     return done.stdout

@@ -1,5 +1,6 @@
 """The whole workshop behind its front door, in real processes: what participants at home would have."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 from services.auth.accounts import Accounts
 from services.domain.front_door import FrontDoor, WorkspaceAddress
 from services.domain.names import Role
+from services.frontend.page_files import ensure_page_files
 from tests.support.front_door import FrontDoorProcess, SignInProcess, make_certificate
 from tests.support.ports import free_port
 from tests.support.queue_process import QueueProcess
@@ -51,6 +53,7 @@ class Workshop:
 def workshop_room(folder: Path, names: tuple[str, ...] = NAMES, **web_ui_settings: str) -> Iterator[Workshop]:
     """Everything running and ready; `web_ui_settings`: names without the prefix FRONTEND_."""
     certificate, key = make_certificate(folder)
+    ensure_page_files(folder / "page")
     accounts = Accounts(folder / "accounts")
     for name in names:
         accounts.add(name, Role.PARTICIPANT, password_of(name))
@@ -69,8 +72,9 @@ def workshop_room(folder: Path, names: tuple[str, ...] = NAMES, **web_ui_setting
         workspaces = [WorkspaceAddress(name=name, address=f"127.0.0.1:{ui.port}") for name, ui in web_uis.items()]
         door = FrontDoor(
             http_port=free_port(), https_port=free_port(), listen="127.0.0.1", public_host="127.0.0.1",
-            certificate=certificate, certificate_key=key, run_dir=folder, auth=sign_in.address,
-            queue_manager=f"127.0.0.1:{queue.port}", workspaces=workspaces, door_secret=SecretStr(DOOR_SECRET),
+            certificate=certificate, certificate_key=key, run_dir=folder, page_dir=folder / "page",
+            auth=sign_in.address, queue_manager=f"127.0.0.1:{queue.port}", workspaces=workspaces,
+            door_secret=SecretStr(DOOR_SECRET), user="root" if os.geteuid() == 0 else None,
         )  # fmt: skip
         process = stack.enter_context(FrontDoorProcess(door, folder))
         yield Workshop(folder, door, process, sign_in, queue, worker, web_uis, accounts, redis)

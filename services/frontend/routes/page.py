@@ -9,6 +9,7 @@ from aiohttp import web
 
 from services.domain.errors import NotFound
 from services.frontend import templates
+from services.frontend.routes.extensions import OWN_FILES
 from services.frontend.static_files import file_answer
 from services.frontend.workspace import json_answer, workspace
 
@@ -22,6 +23,7 @@ HEAD = "<head>"
 IMMUTABLE = "public, max-age=31536000, immutable"
 """For files below `assets/`: their names carry a digest of their content."""
 
+STORAGE_SCRIPT = (OWN_FILES / "storage.js").read_text(encoding="utf-8")
 IMPORT_MAP = '<script type="importmap">{"imports":{"/scripts/":"./scripts/","/extensions/":"./extensions/"}}</script>'
 """Node packs import `/scripts/app.js` as if the page were alone on its host; here a name stands in front of it."""
 
@@ -31,10 +33,13 @@ GROUP = "workshop"
 
 @static_routes.get("/")
 async def index(request: web.Request) -> web.Response:
-    """The stock page with two additions in front: each participant's own browser storage, and where imports lead."""
+    """The stock page with two additions in front: each participant's own browser storage, and where imports lead.
+
+    The storage script stands in the page itself: as a file it would hold up the first paint by a round trip.
+    """
     space = workspace(request)
     html = (space.page / "index.html").read_text(encoding="utf-8")
-    script = f'<script src="extensions/comfyume/storage.js" data-participant="{space.settings.participant}"></script>'
+    script = f'<script data-participant="{space.settings.participant}">{STORAGE_SCRIPT}</script>'
     html = html.replace(HEAD, HEAD + script + IMPORT_MAP, 1)
     return web.Response(text=html, content_type="text/html", headers={"Cache-Control": "no-store, must-revalidate"})
 

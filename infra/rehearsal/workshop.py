@@ -1,0 +1,38 @@
+"""This repository's own program, ready to be rehearsed: made-up secrets put in, a stand-in Verda beside the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.rehearsal import made_up
+from infra.rehearsal.verda import process as verda
+from infra.rehearsal.automation import Rehearsal
+
+PLAIN_TOKENS = (
+    "hcloud_token", "cloudflare_api_token", "tailscale_auth_key", "verda_client_id", "verda_client_secret",
+    "verda_inference_key",
+)  # fmt: skip
+
+
+def fill_in(rehearsal: Rehearsal, domain: str) -> None:
+    """Every secret setting made up, and the certificate and operator's key that belong to them."""
+    keys, certificate = made_up.ssh_keys(), made_up.certificate(domain)
+    for name in PLAIN_TOKENS:
+        rehearsal.set_secret(f"comfyume:{name}", made_up.token())
+    rehearsal.set_secret("comfyume:operator_private_key", keys.private)
+    rehearsal.set_secret("comfyume:certificate_key", certificate.key)
+    rehearsal.with_setting("comfyume:certificate", certificate.certificate)
+    rehearsal.with_setting("comfyume:access.public_keys", [keys.public])
+
+
+@contextmanager
+def rehearsed_workshop(folder: Path, stack: str = "staging", *, machines: bool = False) -> Iterator[Rehearsal]:
+    """The workshop's program with a stack file of the repository, in `folder`; Verda's stand-in runs meanwhile."""
+    rehearsal = Rehearsal(folder, stack=stack, machines=machines)
+    fill_in(rehearsal, f"{stack}.rehearsal.example.org")
+    rehearsal.with_setting("comfyume:domain", f"{stack}.rehearsal.example.org")
+    with verda.running(rehearsal.cloud.folder, machines=machines) as address:
+        rehearsal.environment["VERDA_BASE_URL"] = address
+        yield rehearsal
