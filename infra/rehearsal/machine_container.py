@@ -6,6 +6,7 @@ rehearsal cannot change this machine's kernel settings. Which machines a cloud h
 
 import io
 import ipaddress
+import json
 import os
 import secrets
 import shutil
@@ -28,10 +29,14 @@ SUBNETS = tuple(f"10.{second}.0.0/16" for second in range(231, 247))
 INVENTED = ipaddress.ip_network("198.18.0.0/15")
 """Addresses set aside for measurements: nothing on the Internet answers there."""
 
+TAILNET = ipaddress.ip_network("100.64.0.0/10")
+"""Where a tailnet has its addresses. A machine's is put on this machine's side of the rehearsal's network."""
+
 SHARED = ("/srv", "/mnt", "/run/comfyume", "/etc/comfyume")
 STORAGE = "/rehearsal/storage"
 OWN = "/rehearsal/machine"
 DEVICES = "rehearsal/devices"
+TAILNET_ADDRESS = "rehearsal/tailnet-address"
 LABEL_CLOUD = "comfyume.rehearsal.cloud"
 LABEL_MACHINE = "comfyume.rehearsal.machine"
 
@@ -52,6 +57,7 @@ class Order:
     name: str
     root: Path
     address: str
+    tailnet_address: str
     authorized_keys: tuple[str, ...]
     user_data: str
 
@@ -64,16 +70,16 @@ def engine() -> docker.APIClient:
         raise MachineFailed("no Docker engine answers on this machine; a rehearsal with machines needs one") from error
 
 
-def gateway() -> str:
-    """The address of this machine on the rehearsal's network: what stands in for the tailnet."""
-    return str(_network_config()["Gateway"])
-
-
 def free_address(taken: set[str]) -> str:
     """A random free address of the rehearsal's network."""
     network = ipaddress.ip_network(_network_config()["Subnet"])
     used = {entry["IPv4Address"].split("/")[0] for entry in _network()["Containers"].values()}
     return _pick(network, taken | used)
+
+
+def tailnet_address(taken: set[str]) -> str:
+    """A random address of those that tailnets use."""
+    return _pick(TAILNET, taken)
 
 
 def invented_address(taken: set[str]) -> str:
@@ -92,16 +98,19 @@ def start(order: Order) -> str:
     """Start the machine and wait for its sshd; gives the container's name."""
     image = ensure_machine_image()
     api = engine()
-    _network()
+    bridge = f"br-{_network()['Id'][:12]}"
     _share(order.root)
+    (order.root / TAILNET_ADDRESS).write_text(order.tailnet_address)
+    _run("ip", "address", "add", f"{order.tailnet_address}/32", "dev", bridge)
     name = f"comfyume-rehearsal-{secrets.token_hex(4)}-{order.name}"[:63].rstrip("-")
     try:
         api.create_container(
             image, name=name, hostname=order.name, tty=True,
-            labels={LABEL_CLOUD: str(order.cloud), LABEL_MACHINE: order.name},
+            ports=[22], labels={LABEL_CLOUD: str(order.cloud), LABEL_MACHINE: order.name},
             host_config=api.create_host_config(
                 cap_add=list(CAPABILITIES), security_opt=["seccomp=unconfined", "apparmor=unconfined"],
                 device_cgroup_rules=list(LOOP_DEVICES), mounts=_mounts(order),
+                port_bindings={22: (order.tailnet_address, 22)},
                 tmpfs={"/run": "exec,mode=755", "/run/lock": "", "/tmp": "exec"}, cgroupns="private",  # noqa: S108
             ),
             networking_config=api.create_networking_config(
@@ -117,13 +126,17 @@ def start(order: Order) -> str:
     return name
 
 
-def restart(container: str, root: Path, address: str) -> None:
-    """Reboot: the mounts of the old life end with it."""
-    api = engine()
-    api.stop(container, timeout=0)
+def stop(container: str, root: Path) -> None:
+    """Switch off at once; its mounts and the kernel keys that belong to it go, as memory does."""
+    _forget_keys(container)
+    engine().stop(container, timeout=0)
     for path in reversed([point for point in _mounted_below(root) if point != str(root)]):
         _run("umount", "--lazy", path)
-    api.start(container)
+
+
+def start_again(container: str, address: str) -> None:
+    """Switch on a machine that was switched off."""
+    engine().start(container)
     wait_for_ssh(container, address)
 
 
@@ -158,14 +171,34 @@ def _inside(container: str, *command: str) -> None:
 
 
 def remove(cloud: Path, root: Path, name: str) -> None:
-    """Remove containers, mounts and folders of the machine."""
-    if (root.parent / name).exists() or root.exists():
-        _remove_containers([f"{LABEL_CLOUD}={cloud}", f"{LABEL_MACHINE}={name}"])
-        _unshare(root)
-        if (root / DEVICES).exists():
-            for line in (root / DEVICES).read_text().splitlines():
-                _run("losetup", "--detach", line.split()[1])
-        shutil.rmtree(root, ignore_errors=True)
+    """Remove container, mounts, devices, address and folder of the machine."""
+    if not root.exists():
+        return
+    labels = [f"{LABEL_CLOUD}={cloud}", f"{LABEL_MACHINE}={name}"]
+    for container in engine().containers(filters={"label": labels}):
+        _forget_keys(container["Id"])
+    _remove_containers(labels)
+    _unshare(root)
+    if (root / DEVICES).exists():
+        for line in (root / DEVICES).read_text().splitlines():
+            _run("losetup", "--detach", line.split()[1])
+    if (root / TAILNET_ADDRESS).exists():
+        _release((root / TAILNET_ADDRESS).read_text())
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def _release(address: str) -> None:
+    known = json.loads(_run("ip", "-json", "address", "show", "to", f"{address}/32"))
+    for interface in known:
+        _run("ip", "address", "del", f"{address}/32", "dev", interface["ifname"])
+
+
+def _forget_keys(container: str) -> None:
+    """The kernel keeps one ring for root, on all machines together: take out what this machine put there."""
+    try:
+        _inside(container, "/usr/local/sbin/rehearsal-forget-keys")
+    except (APIError, MachineFailed):
+        return  # it does not run any more
 
 
 def sweep(cloud: Path) -> None:

@@ -10,6 +10,7 @@ With COMFYUME_REHEARSAL_MACHINES=none nothing is started: addresses are invented
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ class Machine:
     name: str
     address: str
     """IPv4 address where its sshd listens on port 22."""
+    tailnet_address: str
+    """IPv4 address that stands in for the one in the tailnet: its sshd, and what its containers publish there."""
     root: Path
     """Folder of the cloud that holds its srv/, mnt/, etc/comfyume/ and run/comfyume/."""
     container: str
@@ -63,15 +66,16 @@ def create_machine(
     if existing := find_by_name(cloud, name):
         return existing
     address = address or allocate_address(cloud)
+    tailnet_address = machine_container.tailnet_address({machine.tailnet_address for machine in list_machines(cloud)})
     root = cloud / "machines" / name
     container = ""
     if real_machines():
-        order = machine_container.Order(cloud, name, root, address, tuple(authorized_keys), user_data)
+        order = machine_container.Order(cloud, name, root, address, tailnet_address, tuple(authorized_keys), user_data)
         container = machine_container.start(order)
-    machine = Machine(name, address, root, container)
     root.mkdir(parents=True, exist_ok=True)
-    record = {"name": name, "address": address, "container": container, "user_data": user_data}
+    record = {"address": address, "tailnet_address": tailnet_address, "container": container}
     (root / RECORD).write_text(json.dumps(record))
+    machine = Machine(name, address, tailnet_address, root, container)
     for device, image in (devices or {}).items():
         attach_device(machine, device, image)
     return machine
@@ -91,13 +95,29 @@ def detach_device(machine: Machine, device: str) -> None:
 
 def remove_machine(cloud: Path, name: str) -> None:
     """Remove the machine and what lay on its own disk; the images of its devices stay. One that is gone is no error."""
-    machine_container.remove(cloud, cloud / "machines" / name, name)
+    root = cloud / "machines" / name
+    if real_machines():
+        machine_container.remove(cloud, root, name)
+    else:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def restart_machine(machine: Machine) -> None:
     """Reboot: memory, /run and key rings are lost, the disk stays."""
+    stop_machine(machine)
+    start_machine(machine)
+
+
+def stop_machine(machine: Machine) -> None:
+    """Switch it off: nothing answers, the disk stays."""
     if machine.container:
-        machine_container.restart(machine.container, machine.root, machine.address)
+        machine_container.stop(machine.container, machine.root)
+
+
+def start_machine(machine: Machine) -> None:
+    """Switch it on again and wait until its sshd answers."""
+    if machine.container:
+        machine_container.start_again(machine.container, machine.address)
 
 
 def share_folder(cloud: Path, path: str, names: list[str]) -> Path:
@@ -146,4 +166,4 @@ def remove_machines(cloud: Path) -> None:
 
 def _read(root: Path) -> Machine:
     record = json.loads((root / RECORD).read_text())
-    return Machine(record["name"], record["address"], root, record["container"])
+    return Machine(root.name, record["address"], record["tailnet_address"], root, record["container"])

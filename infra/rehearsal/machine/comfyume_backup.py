@@ -8,11 +8,13 @@ fail. Exit status: 0 done and verified, 1 failed, 3 (restore) no backup exists a
 
 import argparse
 import hashlib
+import io
 import json
 import socket
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 FOLDERS = ("/srv/comfyume", "/etc/comfyume", "/mnt/scratch", "/var/lib/tailscale")
@@ -41,25 +43,43 @@ def main(arguments: list[str]) -> int:
 
 def make(reason: str) -> int:
     """Archive, read back, compare; the manifest is written last and is what makes it a snapshot."""
-    files = {str(path): digest(path.read_bytes()) for folder in FOLDERS for path in files_below(Path(folder))}
-    if not files:
-        print("nothing to back up: none of the folders holds a file", file=sys.stderr)
-        return 1
     name = f"{socket.gethostname()}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**9:09d}"
     place = SNAPSHOTS / socket.gethostname()
     place.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(place / f"{name}.tar.part", "w") as archive:
-        for folder in FOLDERS:
-            if Path(folder).exists():
-                archive.add(folder, filter=lambda entry: None if Path(entry.name).name in SKIPPED else entry)
-    (place / f"{name}.tar.part").rename(place / f"{name}.tar")
-    if contents(place / f"{name}.tar") != files:
-        print("the archive does not hold what was read: the machine's files changed meanwhile", file=sys.stderr)
+    part = place / f"{name}.tar.part"
+    with tarfile.open(part, "w") as archive:
+        files = dict(packed(archive))
+    if not files:
+        part.unlink()
+        print("nothing to back up: none of the folders holds a file", file=sys.stderr)
         return 1
+    if contents(part) != files:
+        print("the archive does not hold what was written into it", file=sys.stderr)
+        return 1
+    part.rename(place / f"{name}.tar")
     manifest = {"snapshot": name, "verified": True, "rehearsal": True, "reason": reason, "files": files}
     (place / f"{name}.json").write_text(json.dumps(manifest, indent=1))
     print(json.dumps({**manifest, "files": len(files)}))
     return 0
+
+
+def packed(archive: tarfile.TarFile) -> Iterator[tuple[str, str]]:
+    """Put everything into the archive; gives path and SHA-256 of each file as it was at that moment."""
+    for folder in FOLDERS:
+        for path in [Path(folder), *sorted(Path(folder).rglob("*"))]:
+            if any(part in SKIPPED for part in path.parts):
+                continue
+            try:
+                entry = archive.gettarinfo(path)
+                if entry is None:
+                    continue  # a socket
+                content = path.read_bytes() if entry.isreg() else b""
+            except FileNotFoundError:
+                continue  # a folder that this kind of machine has not, or a file that just went
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content) if entry.isreg() else None)
+            if entry.isreg():
+                yield str(path), digest(content)
 
 
 def bring_back() -> int:
@@ -78,12 +98,6 @@ def bring_back() -> int:
     done = {"snapshot": manifest["snapshot"], "restored": True, "verified": True, "rehearsal": True}
     print(json.dumps({**done, "files": len(manifest["files"])}))
     return 0
-
-
-def files_below(folder: Path) -> list[Path]:
-    """Every regular file of a folder that belongs into a snapshot."""
-    found = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    return [path for path in found if not any(part in SKIPPED for part in path.parts)]
 
 
 def contents(archive: Path) -> dict[str, str]:

@@ -1,12 +1,11 @@
 #!/usr/bin/python3
 """REHEARSAL: stands in for `tailscale` on a rehearsed machine; there is no tailnet and nothing leaves this machine.
 
-Knows `up`, `down`, `ip`, `status`, `version` and `set`. The tailnet address is the address of the bridge network's
-gateway. Arguments are noted in /rehearsal/machine/tailscale.json, a key only as "given".
+Knows `up`, `down`, `ip`, `status`, `version` and `set`. The tailnet address is one that the rehearsal gave this machine
+on its own network. Arguments are noted in /rehearsal/machine/tailscale.json, a key only as "given".
 """
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -93,9 +92,8 @@ def status(as_json: bool) -> int:
 
 
 def address() -> str:
-    """The gateway of the bridge network."""
-    route = subprocess.run(["ip", "-json", "route", "show", "default"], capture_output=True, text=True, check=True)
-    return str(json.loads(route.stdout)[0]["gateway"])
+    """What the rehearsal gave this machine."""
+    return Path("/rehearsal/machine/tailnet-address").read_text().strip()
 
 
 def notes() -> dict[str, object]:
