@@ -1,7 +1,6 @@
-"""A machine with a volume, a bucket, a password for each person, and a host of our own: one of each kind."""
+"""A machine with a volume, a password for each person, and something rented by a dynamic resource of our own."""
 
 import pulumi
-import pulumi_cloudflare as cloudflare
 import pulumi_hcloud as hcloud
 import pulumi_random as random
 
@@ -24,10 +23,8 @@ server = hcloud.Server(
 )
 volume = hcloud.Volume("data", name="small-data", size=config.require_int("volume_gb"), location="fsn1", opts=hetzner)
 hcloud.VolumeAttachment("data", volume_id=volume.id.apply(int), server_id=server.id.apply(int), opts=hetzner)
-bucket = cloudflare.R2Bucket("files", account_id="0" * 32, name="small-files", jurisdiction="eu")
 passwords = {name: random.RandomPassword(f"password-{name}", length=24) for name in config.require_object("people")}
 host = SmallHost("gpu-1", name="small-gpu-1", token=token)
 
 pulumi.export("address", server.ipv4_address)
-pulumi.export("bucket", bucket.name)
 pulumi.export("note", pulumi.Output.concat("the token is ", token))
