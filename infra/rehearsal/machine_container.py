@@ -5,32 +5,32 @@ rehearsal cannot change this machine's kernel settings. Which machines a cloud h
 """
 
 import io
-import ipaddress
-import json
-import os
 import secrets
 import shutil
 import socket
-import subprocess
 import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import docker
 from docker.errors import APIError, NotFound
-from docker.types import IPAMConfig, IPAMPool, Mount
+from docker.types import Mount
 
+from infra.rehearsal.machine_host import (
+    NETWORK,
+    MachineFailed,
+    attach_loop,
+    detach_loop,
+    engine,
+    loops_below,
+    mounted_below,
+    release_tailnet_address,
+    run,
+    share,
+    take_tailnet_address,
+    unshare,
+)
 from infra.rehearsal.machine_image import ensure_machine_image
-
-NETWORK = "comfyume-rehearsal"
-SUBNETS = tuple(f"10.{second}.0.0/16" for second in range(231, 247))
-INVENTED = ipaddress.ip_network("198.18.0.0/15")
-"""Addresses set aside for measurements: nothing on the Internet answers there."""
-
-TAILNET = ipaddress.ip_network("100.64.0.0/10")
-"""Where a tailnet has its addresses. A machine's is put on this machine's side of the rehearsal's network."""
 
 SHARED = ("/srv", "/mnt", "/run/comfyume", "/etc/comfyume")
 STORAGE = "/rehearsal/storage"
@@ -43,10 +43,6 @@ LABEL_MACHINE = "comfyume.rehearsal.machine"
 CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "MKNOD", "SYS_PTRACE", "SYSLOG", "IPC_LOCK", "DAC_READ_SEARCH")
 LOOP_DEVICES = ("b 7:* rmw", "c 10:237 rmw")
 BOOT_SECONDS = 180.0
-
-
-class MachineFailed(RuntimeError):
-    """A rehearsed machine could not be started or changed; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -62,46 +58,13 @@ class Order:
     user_data: str
 
 
-def engine() -> docker.APIClient:
-    """This machine's engine. Raises MachineFailed where none answers."""
-    try:
-        return docker.APIClient(timeout=300)
-    except docker.errors.DockerException as error:
-        raise MachineFailed("no Docker engine answers on this machine; a rehearsal with machines needs one") from error
-
-
-def free_address(taken: set[str]) -> str:
-    """A random free address of the rehearsal's network."""
-    network = ipaddress.ip_network(_network_config()["Subnet"])
-    used = {entry["IPv4Address"].split("/")[0] for entry in _network()["Containers"].values()}
-    return _pick(network, taken | used)
-
-
-def tailnet_address(taken: set[str]) -> str:
-    """A random address of those that tailnets use."""
-    return _pick(TAILNET, taken)
-
-
-def invented_address(taken: set[str]) -> str:
-    """A random address that belongs to nobody."""
-    return _pick(INVENTED, taken)
-
-
-def _pick(network: ipaddress.IPv4Network | ipaddress.IPv6Network, taken: set[str]) -> str:
-    while True:
-        address = str(network[256 + secrets.randbelow(network.num_addresses - 512)])
-        if address not in taken:
-            return address
-
-
 def start(order: Order) -> str:
     """Start the machine and wait for its sshd; gives the container's name."""
     image = ensure_machine_image()
     api = engine()
-    bridge = f"br-{_network()['Id'][:12]}"
-    _share(order.root)
+    share(order.root, (*SHARED, "/rehearsal"))
     (order.root / TAILNET_ADDRESS).write_text(order.tailnet_address)
-    _run("ip", "address", "add", f"{order.tailnet_address}/32", "dev", bridge)
+    take_tailnet_address(order.tailnet_address)
     name = f"comfyume-rehearsal-{secrets.token_hex(4)}-{order.name}"[:63].rstrip("-")
     try:
         api.create_container(
@@ -130,8 +93,8 @@ def stop(container: str, root: Path) -> None:
     """Switch off at once; its mounts and the kernel keys that belong to it go, as memory does."""
     _forget_keys(container)
     engine().stop(container, timeout=0)
-    for path in reversed([point for point in _mounted_below(root) if point != str(root)]):
-        _run("umount", "--lazy", path)
+    for path in reversed([point for point in mounted_below(root) if point != str(root)]):
+        run("umount", "--lazy", path)
 
 
 def start_again(container: str, address: str) -> None:
@@ -146,8 +109,7 @@ def attach(container: str, root: Path, device: str, image: Path) -> None:
     known = devices.read_text().splitlines() if devices.exists() else []
     if any(line.split()[0] == device for line in known):
         return
-    loop = _run("losetup", "--find", "--show", str(image)).strip()
-    minor = os.minor(Path(loop).stat().st_rdev)
+    loop, minor = attach_loop(image)
     devices.write_text("".join(f"{line}\n" for line in [*known, f"{device} {loop} {minor}"]))
     _inside(container, "/usr/local/sbin/rehearsal-devices")
 
@@ -159,7 +121,7 @@ def detach(container: str, root: Path, device: str) -> None:
     devices.write_text("".join(f"{line}\n" for line in lines if line.split()[0] != device))
     for _, loop, _ in (line.split() for line in lines if line.split()[0] == device):
         _inside(container, "sh", "-c", 'umount --all-targets "$1" || true; rm -f "$2"', "detach", loop, device)
-        _run("losetup", "--detach", loop)
+        detach_loop(loop)
 
 
 def _inside(container: str, *command: str) -> None:
@@ -178,19 +140,13 @@ def remove(cloud: Path, root: Path, name: str) -> None:
     for container in engine().containers(filters={"label": labels}):
         _forget_keys(container["Id"])
     _remove_containers(labels)
-    _unshare(root)
+    unshare(root)
     if (root / DEVICES).exists():
         for line in (root / DEVICES).read_text().splitlines():
-            _run("losetup", "--detach", line.split()[1])
+            detach_loop(line.split()[1])
     if (root / TAILNET_ADDRESS).exists():
-        _release((root / TAILNET_ADDRESS).read_text())
+        release_tailnet_address((root / TAILNET_ADDRESS).read_text())
     shutil.rmtree(root, ignore_errors=True)
-
-
-def _release(address: str) -> None:
-    known = json.loads(_run("ip", "-json", "address", "show", "to", f"{address}/32"))
-    for interface in known:
-        _run("ip", "address", "del", f"{address}/32", "dev", interface["ifname"])
 
 
 def _forget_keys(container: str) -> None:
@@ -209,11 +165,9 @@ def sweep(cloud: Path) -> None:
         api.remove_network(network["Id"])
     for volume in api.volumes(filters=ours)["Volumes"] or []:
         api.remove_volume(volume["Name"], force=True)
-    _unshare(cloud)
-    for line in _run("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").splitlines():
-        device, _, file = line.partition(" ")
-        if file.strip().startswith(f"{cloud}/"):
-            _run("losetup", "--detach", device)
+    unshare(cloud)
+    for loop in loops_below(cloud):
+        detach_loop(loop)
 
 
 def wait_for_ssh(container: str, address: str) -> None:
@@ -233,35 +187,6 @@ def _greets(address: str) -> bool:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
-
-
-def _network() -> dict[str, Any]:
-    api = engine()
-    try:
-        return dict(api.inspect_network(NETWORK))
-    except NotFound:
-        _create_network(api)
-        return dict(api.inspect_network(NETWORK))
-
-
-def _network_config() -> dict[str, str]:
-    return dict(_network()["IPAM"]["Config"][0])
-
-
-def _create_network(api: docker.APIClient) -> None:
-    for subnet in SUBNETS:
-        try:
-            api.create_network(
-                NETWORK,
-                check_duplicate=True,
-                ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=subnet, gateway=str(ipaddress.ip_network(subnet)[1]))]),
-            )
-        except APIError as error:
-            if error.status_code == 409:
-                return
-            continue
-        return
-    raise MachineFailed("no free range of addresses for the rehearsal's network; remove unused Docker networks")
 
 
 def _mounts(order: Order) -> list[Mount]:
@@ -295,27 +220,6 @@ def _first_files(order: Order) -> bytes:
     return stream.getvalue()
 
 
-def _share(root: Path) -> None:
-    """Make the folder a mount that shows outside what the machine mounts inside."""
-    for path in (*SHARED, "/rehearsal"):
-        (root / path[1:]).mkdir(parents=True, exist_ok=True)
-    if str(root) not in _mounted_below(root):
-        _run("mount", "--bind", str(root), str(root))
-    _run("mount", "--make-rshared", str(root))
-
-
-def _unshare(root: Path) -> None:
-    """Unmount the folder and everything below it, the deepest first."""
-    for path in reversed(_mounted_below(root)):
-        _run("umount", "--lazy", path)
-
-
-def _mounted_below(root: Path) -> list[str]:
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
-    return [point for point in points if point == str(root) or point.startswith(f"{root}/")]
-
-
 def _remove_containers(labels: list[str]) -> None:
     api = engine()
     for container in api.containers(all=True, filters={"label": labels}):
@@ -323,10 +227,3 @@ def _remove_containers(labels: list[str]) -> None:
             api.remove_container(container["Id"], force=True, v=True)
         except NotFound:
             continue
-
-
-def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode != 0:
-        raise MachineFailed(f"`{' '.join(command)}` failed: {done.stderr.strip()[-300:]}")
-    return done.stdout

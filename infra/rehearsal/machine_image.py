@@ -10,14 +10,11 @@ import tempfile
 from pathlib import Path
 
 from infra.rehearsal.docker_engine import client, docker, has_image, make_base
+from infra.rehearsal.locks import exclusive
 
 HERE = Path(__file__).parent
 BASE = "comfyume-rehearsal-base"
-REDIS = "comfyume-rehearsal-redis"
 MACHINE = "comfyume-rehearsal-machine"
-
-STAND_INS = {"python": BASE, "debian": BASE, "redis": REDIS}
-"""Repository of a registry -> the image made here that takes its place where the registry's is not on this machine."""
 
 REDIS_RECIPE = f"""FROM {BASE}
 RUN apt-get update && apt-get install -y --no-install-recommends redis-server redis-tools && rm -rf /var/lib/apt/lists/*
@@ -26,6 +23,10 @@ RUN install -d -o 10001 -g 10001 /data
 WORKDIR /data
 CMD ["redis-server", "--bind", "0.0.0.0", "--protected-mode", "no"]
 """
+REDIS = f"comfyume-rehearsal-redis:{hashlib.sha256(REDIS_RECIPE.encode()).hexdigest()[:12]}"
+
+STAND_INS = {"python": BASE, "debian": BASE, "redis": REDIS}
+"""Repository of a registry -> the image made here that takes its place where the registry's is not on this machine."""
 
 
 def stand_in_for(reference: str) -> str:
@@ -36,30 +37,36 @@ def stand_in_for(reference: str) -> str:
 
 def ensure_images() -> None:
     """Make whatever is missing of BASE, REDIS and the machine; minutes the first time, nothing later."""
-    _ensure_base()
-    if not has_image(REDIS):
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "Dockerfile").write_text(REDIS_RECIPE)
-            docker("build", "--network", "host", "--tag", REDIS, folder)
+    with exclusive("images"):
+        _ensure_base()
+        if not has_image(REDIS):
+            with tempfile.TemporaryDirectory() as folder:
+                (Path(folder) / "Dockerfile").write_text(REDIS_RECIPE)
+                docker("build", "--network", "host", "--tag", REDIS, folder)
     ensure_machine_image()
 
 
 def ensure_machine_image() -> str:
     """The machine's image, made when its recipe or a stand-in in it changed; gives its name with tag."""
     name = f"{MACHINE}:{_content()}"
-    if not has_image(name):
-        _ensure_base()
-        with tempfile.TemporaryDirectory() as folder:
-            context = Path(folder) / "machine"
-            shutil.copytree(HERE / "machine", context, ignore=shutil.ignore_patterns("__pycache__"))
-            shutil.copy(shutil.which(client()) or client(), context / "docker")
-            docker("build", "--network", "host", "--build-arg", f"BASE={BASE}", "--tag", name, str(context))
+    with exclusive("images"):
+        if not has_image(name):
+            _ensure_base()
+            _build_machine(name)
     return name
 
 
 def _ensure_base() -> None:
     with tempfile.TemporaryDirectory() as folder:
         make_base(Path(folder), BASE)
+
+
+def _build_machine(name: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder) / "machine"
+        shutil.copytree(HERE / "machine", context, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(shutil.which(client()) or client(), context / "docker")
+        docker("build", "--network", "host", "--build-arg", f"BASE={BASE}", "--tag", name, str(context))
 
 
 def _content() -> str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.rehearsal import machine_container
+from infra.rehearsal import machine_container, machine_host
 
 RECORD = "machine.json"
 
@@ -50,8 +50,8 @@ def allocate_address(cloud: Path) -> str:
     """A free IPv4 address, for an address that is rented before its server."""
     taken = {machine.address for machine in list_machines(cloud)}
     if real_machines():
-        return machine_container.free_address(taken)
-    return machine_container.invented_address(taken)
+        return machine_host.free_address(taken)
+    return machine_host.invented_address(taken)
 
 
 def create_machine(
@@ -66,7 +66,7 @@ def create_machine(
     if existing := find_by_name(cloud, name):
         return existing
     address = address or allocate_address(cloud)
-    tailnet_address = machine_container.tailnet_address({machine.tailnet_address for machine in list_machines(cloud)})
+    tailnet_address = machine_host.tailnet_address({machine.tailnet_address for machine in list_machines(cloud)})
     root = cloud / "machines" / name
     container = ""
     if real_machines():

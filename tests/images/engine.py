@@ -1,78 +1,25 @@
-"""A real Docker engine for the image tests: a base made on the spot, builds, containers as the stack runs them."""
+"""The repository's images on a real Docker engine: builds, containers as the stack runs them."""
 
 import json
-import os
 import secrets
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.wait import wait_for
+from infra.rehearsal import docker_engine
+from infra.rehearsal.machine_image import BASE
 
 REPOSITORY = Path(__file__).parents[2]
-BASE = "comfyume-test-base"
 PYTHON_IMAGE = "comfyume-test-python"
-PACKAGES = "python3,python3-venv,ca-certificates"
 
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "512m")
 """Product requirement, section 8: read-only root, no capabilities, limits that are enforced."""
 
 
-@contextmanager
-def running_engine(folder: Path) -> Iterator[None]:
-    """The machine's Docker engine; where none runs, one is started and ended again."""
-    if engine_answers():
-        yield
-        return
-    with (folder / "dockerd.log").open("ab") as log:
-        process = subprocess.Popen(["dockerd"], stdout=log, stderr=log)
-    try:
-        wait_for(engine_answers, "the Docker engine to answer")
-        yield
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def engine_answers() -> bool:
-    """Whether a Docker engine answers."""
-    return subprocess.run([_client(), "info"], capture_output=True, timeout=60, check=False).returncode == 0
-
-
-def _client() -> str:
-    """Debian's own client where there is one: it brings BuildKit, which honours an ignore file beside a Dockerfile."""
-    return "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
-
-
 def docker(*arguments: str, limit: float = 900) -> str:
-    """One docker command's output; the error names what docker said."""
-    done = subprocess.run(
-        [_client(), *arguments], cwd=REPOSITORY, env=os.environ | {"DOCKER_BUILDKIT": "1"},
-        capture_output=True, text=True, timeout=limit, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, f"docker {' '.join(arguments)}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    return done.stdout.strip()
-
-
-def make_base(folder: Path) -> None:
-    """A minimal Debian with Python, from this machine's own package sources, standing in for the registry's image."""
-    if docker("images", "--quiet", BASE):
-        return
-    root = folder / "root"
-    subprocess.run(
-        ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root)],
-        check=True, capture_output=True, timeout=900,
-    )  # fmt: skip
-    shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / "etc/ssl/certs/ca-certificates.crt")
-    shutil.rmtree(root / "etc/apt")
-    shutil.copytree("/etc/apt", root / "etc/apt", symlinks=True)
-    archive = folder / "base.tar"
-    subprocess.run(["tar", "-C", str(root), "-cf", str(archive), "."], check=True, timeout=300)
-    docker("import", "--change", "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt", str(archive), BASE)
+    """One docker command's output, run in the repository; the error names what docker said."""
+    return docker_engine.docker(*arguments, limit=limit, folder=REPOSITORY)
 
 
 def build(folder: str) -> str:
@@ -142,7 +89,9 @@ class Container:
 
     def logs(self) -> str:
         """What the container printed so far."""
-        done = subprocess.run([_client(), "logs", self.id], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [docker_engine.client(), "logs", self.id], capture_output=True, text=True, timeout=60, check=False
+        )
         return (done.stdout + done.stderr)[-4000:]
 
     def run(self, *command: str) -> str:

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from infra.rehearsal.docker_engine import make_base, running_engine
+from infra.rehearsal.machine_image import BASE
 from services.domain.front_door import FrontDoor, WorkspaceAddress
 from services.local.front_door_config import render_front_door
-from tests.images.engine import Container, Network, build, build_redis, docker, make_base, running_engine
+from tests.images.engine import Container, Network, build, build_redis, docker
 from tests.support.front_door import make_certificate
 from tests.support.wait import wait_for
 
@@ -46,7 +48,7 @@ ENVIRONMENTS = {
 def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     folder = tmp_path_factory.mktemp("engine")
     with running_engine(folder):
-        make_base(folder)
+        make_base(folder, BASE)
         build("python")
         yield {name: build(name) for name in (*SERVICES, "nginx")}
 

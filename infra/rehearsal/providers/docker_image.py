@@ -6,22 +6,19 @@ machine's engine, and a second rehearsal finds what the first one built.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError
 from docker.utils.build import exclude_paths
 
-from infra.rehearsal.caches import cache_folder
 from infra.rehearsal.docker_engine import client
+from infra.rehearsal.locks import exclusive
 from infra.rehearsal.machine_image import ensure_images, stand_in_for
 from infra.rehearsal.providers.docker_host import Host, has_image, inspected, refusal
 from infra.rehearsal.providers.values import Existing, Properties, ProviderFailure, Request
@@ -53,7 +50,7 @@ class Images:
         build, name = inputs.get("build") or {}, str(inputs["imageName"])
         arguments = {key: self._base(host, str(value)) for key, value in (build.get("args") or {}).items()}
         content = self._content(host, build, arguments)
-        with _alone(name):
+        with exclusive(f"image {name}"):
             seen = inspected(host.api, name)
             if seen is None or (seen["Config"].get("Labels") or {}).get(LABEL) != content:
                 _build(name, build, arguments, content)
@@ -174,15 +171,6 @@ def _build(name: str, build: Properties, arguments: dict[str, str], content: str
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise ProviderFailure(f"the build of {name} failed: " + " | ".join(lines[-8:])[-1500:])
-
-
-@contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """One build of a name at a time, across processes."""
-    file = cache_folder("builds") / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
-    with file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _digest(name: str, seen: dict[str, Any]) -> str:
