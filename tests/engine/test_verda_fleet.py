@@ -1,4 +1,4 @@
-"""GPU hosts under the real engine: rented once, deleted only after a backup, and known to the state whatever happens."""
+"""GPU hosts under the real engine: rented once, deleted only after a backup, known to the state whatever happens."""
 
 import json
 from collections.abc import Iterator
