@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.rehearsal import made_up
-from infra.rehearsal.verda import process as verda
+from infra.rehearsal import imagined_ssh, made_up
 from infra.rehearsal.automation import Rehearsal
+from infra.rehearsal.verda import process as verda
 
 PLAIN_TOKENS = (
     "hcloud_token", "cloudflare_api_token", "tailscale_auth_key", "verda_client_id", "verda_client_secret",
@@ -33,6 +34,9 @@ def rehearsed_workshop(folder: Path, stack: str = "staging", *, machines: bool =
     rehearsal = Rehearsal(folder, stack=stack, machines=machines)
     fill_in(rehearsal, f"{stack}.rehearsal.example.org")
     rehearsal.with_setting("comfyume:domain", f"{stack}.rehearsal.example.org")
+    if not machines:
+        imagined = imagined_ssh.install(rehearsal.folder / "imagined")
+        rehearsal.environment["PATH"] = f"{imagined}:{os.environ.get('PATH', '')}"
     with verda.running(rehearsal.cloud.folder, machines=machines) as address:
         rehearsal.environment["VERDA_BASE_URL"] = address
         yield rehearsal
