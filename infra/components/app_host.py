@@ -48,7 +48,6 @@ class AppHost(pulumi.ComponentResource):
             VpsArgs(settings=settings, naming=args.naming, providers=args.providers),
             pulumi.ResourceOptions(parent=self),
         )
-        self.machine = vps.machine
         expected = settings.app_host.expected_tailnet_address
         facts = AppHostFacts(
             name=args.naming.of("app"),
@@ -67,17 +66,17 @@ class AppHost(pulumi.ComponentResource):
                 lambda device: {step.name: step.shell for step in app_host_steps(replace(facts, data_device=device))}
             ),
         )
+        self.machine = replace(vps.machine, ready=(list(self.steps.values())[-1],))
         # The step prints the address as its last line (infra/remote/ensure/tailnet.py).
         self.tailnet_address = self.steps["tailnet"].stdout.apply(lambda printed: printed.strip().splitlines()[-1])
         self.containers = ContainerHost(
             f"{name}-engine",
             ContainerHostArgs(
-                machine=vps.machine,
+                machine=self.machine,
                 naming=args.naming,
                 key_file=private_key_file(args.naming.stack, settings.operator_private_key),
                 networks=NETWORKS,
                 overrides=settings.image_overrides,
-                ready=[list(self.steps.values())[-1]],
             ),
             pulumi.ResourceOptions(parent=self),
         )

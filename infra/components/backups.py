@@ -53,7 +53,6 @@ class Backups(pulumi.ComponentResource):
             ],
             self,
             folders=[HostFolder(path=FOLDER)],
-            after=[list(args.app.steps.values())[-1]],
         )  # fmt: skip
         self.register_outputs({})
 

@@ -22,8 +22,6 @@ class ContainerHostArgs:
     key_file: str
     networks: Mapping[str, bool]
     overrides: ImageOverrides
-    ready: list[pulumi.Resource]
-    """What has to be done on the machine before its engine can be used."""
 
 
 class ContainerHost(pulumi.ComponentResource):
@@ -41,7 +39,7 @@ class ContainerHost(pulumi.ComponentResource):
             f"{name}-docker",
             host=pulumi.Output.concat("ssh://root@", args.machine.address),
             ssh_opts=_ssh_options(args.machine, args.key_file),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=args.ready),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.machine.ready]),
         )
         self.network_names = {
             short: docker.Network(

@@ -89,6 +89,7 @@ class GpuHost(pulumi.ComponentResource):
         )
         scratch = self._scratch()
         steps = self._bootstrap(share.mount_command, scratch)
+        self.machine = replace(self.machine, ready=(list(steps.values())[-1],))
         self.address = self.machine.address
         self.tailnet_address = steps["tailnet"].stdout.apply(lambda printed: printed.strip().splitlines()[-1])
         engine = ContainerHost(
@@ -99,7 +100,6 @@ class GpuHost(pulumi.ComponentResource):
                 key_file=private_key_file(args.naming.stack, args.settings.operator_private_key),
                 networks={"workers": False},
                 overrides=args.settings.image_overrides,
-                ready=[list(steps.values())[-1]],
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -116,7 +116,6 @@ class GpuHost(pulumi.ComponentResource):
             ],
             self,
             folders=[HostFolder(path=BACKUP_FOLDER)],
-            after=[steps["directories"]],
         )
         for worker in self.workers:
             self._start(worker, engine)
@@ -203,7 +202,8 @@ class GpuHost(pulumi.ComponentResource):
         known = pulumi.Output.all(
             mount_command=mount_command,
             scratch_device=scratch,
-            app_host_address=args.app.tailnet_address,
+            # Not the tailnet's: a machine that boots fetches its keys before it is in the tailnet again.
+            app_host_address=args.app.machine.address,
             app_host_key=args.app.machine.host_key,
         )
         return run_steps(
@@ -228,7 +228,7 @@ class GpuHost(pulumi.ComponentResource):
             delete=gone,
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions.merge(
-                app.options(self, after=[list(self._args.app.steps.values())[-1]]),
+                app.options(self),
                 pulumi.ResourceOptions(ignore_changes=["connection"], delete_before_replace=True),
             ),
         )

@@ -23,6 +23,8 @@ class Machine:
     architecture: Literal["arm64", "amd64"]
     private_key: pulumi.Output[str]
     ssh: command.Provider
+    ready: tuple[pulumi.Resource, ...] = ()
+    """What has to be done on it before anything is put there; empty while it is being prepared."""
 
     @property
     def connection(self) -> command.remote.ConnectionArgs:
@@ -46,7 +48,7 @@ class Machine:
         return pulumi.ResourceOptions(
             parent=parent,
             provider=provider or self.ssh,
-            depends_on=after or [],
+            depends_on=[*self.ready, *(after or [])],
             deleted_with=self.resource,
             replace_with=[self.resource],
         )
