@@ -21,7 +21,7 @@ class AdminSettings(ServiceSettings):
         min_length=1, description="A request without it in `X-Door-Secret` is refused: nginx adds it."
     )
     stack_outputs_file: Path | None = Field(
-        default=None, description="The stack's outputs as the deployment wrote them; without it, one machine is assumed."
+        default=None, description="The stack's outputs as the deployment wrote them; without it, one machine."
     )
     probe_seconds: float = Field(
         default=5, ge=0.1, le=3600, description="How often containers are asked how they are, and the files are read."

@@ -45,6 +45,11 @@ class WorkshopFolder:
         return self.door / "accounts"
 
     @property
+    def console_token(self) -> Path:
+        """The console's credential: the operator's."""
+        return self.door / "console-token"
+
+    @property
     def page(self) -> Path:
         """The stock page's files as the front door sends them, most of them compressed; made at the first start."""
         return self.door / "page"

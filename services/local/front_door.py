@@ -19,8 +19,8 @@ from services.local.front_door_config import render_front_door
 from services.local.settings import WorkshopSettings
 
 CERTIFICATE_DAYS = 365
-SIGNING_IN = (Role.PARTICIPANT,)
-"""Who finds something behind the front door; instructor and operator work on the command line."""
+SIGNING_IN = (Role.PARTICIPANT, Role.INSTRUCTOR, Role.OPERATOR)
+"""Who finds something behind the front door: a web UI of one's own, or the console."""
 
 HINT = "On Debian and Ubuntu `make up` installs it; elsewhere use your package manager."
 
@@ -52,6 +52,7 @@ def prepare_front_door(settings: WorkshopSettings, folder: WorkshopFolder) -> No
     _run("services.frontend.page_files", str(folder.page))
     for name in web_ui_ports(settings, folder):
         write_private(folder.web_ui(name) / "token", folder.token(Role.PARTICIPANT, name).get_secret_value())
+    write_private(folder.console_token, folder.token(Role.OPERATOR, "operator").get_secret_value())
     write_private(folder.door / "nginx.conf", render_front_door(_door(settings, folder)))
 
 
@@ -77,6 +78,7 @@ def _door(settings: WorkshopSettings, folder: WorkshopFolder) -> FrontDoor:
         page_dir=folder.page,
         auth=f"127.0.0.1:{settings.auth_port}",
         queue_manager=f"127.0.0.1:{settings.queue_port}",
+        admin=f"127.0.0.1:{settings.console_port}",
         workspaces=[
             WorkspaceAddress(name=name, address=f"127.0.0.1:{port}")
             for name, port in web_ui_ports(settings, folder).items()
@@ -132,6 +134,8 @@ def _ensure_accounts(settings: WorkshopSettings, folder: WorkshopFolder) -> None
             _auth(settings, folder, "remove", entry["name"])
     for role in SIGNING_IN:
         missing = [name for name in roles if roles[name] is role and name not in {one["name"] for one in kept}]
+        for name in missing:  # an account whose password nobody has written down helps nobody
+            (folder.accounts / f"{name}.json").unlink(missing_ok=True)
         if missing:
             kept += _add_accounts(settings, folder, role, missing)
     write_private(folder.sign_in, json.dumps(kept, indent=2) + "\n")
@@ -142,9 +146,14 @@ def _add_accounts(
 ) -> list[dict[str, str]]:
     printed = _auth(settings, folder, "add", "--role", role.value, *names)
     return [
-        {"name": name, "address": f"{settings.door_url}/{name}/", "password": password}
+        {"name": name, "address": f"{settings.door_url}/{_workspace_of(role, name)}/", "password": password}
         for name, password in (line.split("\t") for line in printed.splitlines())
     ]
+
+
+def _workspace_of(role: Role, name: str) -> str:
+    """The first part of somebody's address."""
+    return name if role is Role.PARTICIPANT else "admin"
 
 
 def _auth(settings: WorkshopSettings, folder: WorkshopFolder, *arguments: str) -> str:

@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 REDIS = "redis"
 QUEUE_MANAGER = "queue-manager"
 AUTH = "sign-in"
+CONSOLE = "console"
 DOOR = "front-door"
 WEB_UI = "web-ui-"
 """How the names of the web UIs' parts begin; the participant's name follows."""
@@ -77,6 +78,7 @@ def parts_of(settings: WorkshopSettings, folder: WorkshopFolder) -> list[Part]:
         _queue_manager(settings, folder),
         *(_worker(settings, folder, worker_name(number)) for number in range(1, settings.workers + 1)),
         _auth(settings, folder),
+        _console(settings, folder),
         *(_web_ui(settings, folder, name, port) for name, port in web_ui_ports(settings, folder).items()),
         _door(settings, folder),
     ]
@@ -102,6 +104,17 @@ def _queue_manager(settings: WorkshopSettings, folder: WorkshopFolder) -> Part:
 def _auth(settings: WorkshopSettings, folder: WorkshopFolder) -> Part:
     command = (sys.executable, "-m", "services.auth", "serve")
     return Part(AUTH, 2, command, auth_environment(settings, folder), STOP_SECONDS, f"127.0.0.1:{settings.auth_port}")
+
+
+def _console(settings: WorkshopSettings, folder: WorkshopFolder) -> Part:
+    environment = {
+        "ADMIN_PORT": str(settings.console_port),
+        "ADMIN_QUEUE_URL": settings.url,
+        "ADMIN_TOKEN_FILE": str(folder.console_token),
+        "ADMIN_DOOR_SECRET": folder.door_secret(),
+    }
+    command = (sys.executable, "-m", "services.admin")
+    return Part(CONSOLE, 2, command, environment, STOP_SECONDS, f"{settings.door_url}/admin/")
 
 
 def _web_ui(settings: WorkshopSettings, folder: WorkshopFolder, name: str, port: int) -> Part:

@@ -12,7 +12,7 @@ from services.domain.errors import Conflict, NotFound, WorkshopError
 from services.domain.names import Role
 from services.kit.api_client import ApiClient
 from services.local.folder import WorkshopFolder
-from services.local.parts import AUTH, DOOR, QUEUE_MANAGER, REDIS, WEB_UI, Part
+from services.local.parts import AUTH, CONSOLE, DOOR, QUEUE_MANAGER, REDIS, WEB_UI, Part
 from services.local.settings import WorkshopSettings
 
 REDIS_MAJOR = 7
@@ -53,6 +53,7 @@ def require_free_ports(settings: WorkshopSettings) -> None:
     require_free_port("127.0.0.1", settings.redis_port, "Redis", "WORKSHOP_REDIS_PORT")
     require_free_port(settings.host, settings.queue_port, "the queue manager", "WORKSHOP_QUEUE_PORT")
     require_free_port("127.0.0.1", settings.auth_port, "the sign-in", "WORKSHOP_AUTH_PORT")
+    require_free_port("127.0.0.1", settings.console_port, "the console", "WORKSHOP_CONSOLE_PORT")
     require_free_port(settings.host, settings.door_port, "the front door", "WORKSHOP_DOOR_PORT")
     require_free_port(settings.host, settings.door_http_port, "the front door", "WORKSHOP_DOOR_HTTP_PORT")
     require_free_port("127.0.0.1", settings.web_ui_port, "the first web UI", "WORKSHOP_WEB_UI_PORT")
@@ -73,6 +74,8 @@ class Probes:
             return self._queue_manager_answers()
         if part.name == AUTH:
             return _answers(f"http://127.0.0.1:{self._settings.auth_port}/healthz")
+        if part.name == CONSOLE:
+            return _answers(f"http://127.0.0.1:{self._settings.console_port}/healthz")
         if part.name == DOOR:
             return _answers(f"{self._settings.door_url}/", trust=self._folder.door / "certificate.pem")
         if part.name.startswith(WEB_UI):

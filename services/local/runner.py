@@ -30,6 +30,9 @@ from services.local.settings import WorkshopSettings
 PROBE_SECONDS = 0.2
 """Between two questions whether a starting part is ready."""
 
+STARTING_AT_ONCE = (os.cpu_count() or 1) + 2
+"""Parts that start at the same time. All twenty web UIs at once are ready no sooner, and the first much later."""
+
 MAX_DEATHS = 5
 DEATHS_WITHIN_SECONDS = 60.0
 """A part that dies more often than this stops the workshop."""
@@ -90,7 +93,10 @@ class Runner:
             if self.stopping:
                 return
             for process in together:
-                self._start_one(process)
+                while len(self._unready) >= STARTING_AT_ONCE and not self.stopping:
+                    self._step(PROBE_SECONDS)
+                if not self.stopping:
+                    self._start_one(process)
             while self._unready and not self.stopping:
                 self._step(PROBE_SECONDS)
 

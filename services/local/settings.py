@@ -32,6 +32,7 @@ class WorkshopSettings(BaseSettings):
     door_port: int = Field(default=8443, ge=1, le=65535, description="port of the front door, HTTPS")
     door_http_port: int = Field(default=8080, ge=1, le=65535, description="port that leads to the front door")
     auth_port: int = Field(default=8170, ge=1, le=65535, description="port of the sign-in, on this machine only")
+    console_port: int = Field(default=8160, ge=1, le=65535, description="port of the console, on this machine only")
     web_ui_port: int = Field(
         default=8201, ge=1, le=65435, description="port of the first web UI, on this machine only; the others follow"
     )

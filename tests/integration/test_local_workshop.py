@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -108,6 +109,18 @@ def test_everybody_has_a_web_ui_behind_the_front_door(workshop: LocalWorkshop) -
     with workshop.browser("user001") as browser:
         assert browser.get("/user002/").status_code == 403
     assert stat.S_IMODE((workshop.folder / "sign-in.json").stat().st_mode) == 0o600
+
+
+def test_the_instructor_and_the_operator_have_the_console_and_participants_do_not(workshop: LocalWorkshop) -> None:
+    for name in ("instructor", "operator"):
+        assert re.search(rf"/admin/ +{re.escape(workshop.password(name))}", workshop.text)
+        with workshop.browser(name) as browser:
+            page = browser.get("/admin/")
+            assert (page.status_code, name in page.text) == (200, True)
+            with browser.stream("GET", "/admin/live") as stream:
+                assert next(line for line in stream.iter_lines() if line == "event: room")
+    with workshop.browser("user001") as browser:
+        assert browser.get("/admin/").status_code == 403
 
 
 def test_a_published_workflow_is_in_everybodys_template_list(workshop: LocalWorkshop, tmp_path: Path) -> None:

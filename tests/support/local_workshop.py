@@ -22,7 +22,7 @@ from tests.support.wait import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIRST_JOB = REPOSITORY / "services" / "local" / "examples" / "first-job"
-PORTS = ("QUEUE", "REDIS", "AUTH", "DOOR", "DOOR_HTTP")
+PORTS = ("QUEUE", "REDIS", "AUTH", "CONSOLE", "DOOR", "DOOR_HTTP")
 MOST_PARTICIPANTS = 5
 """Each has a web UI on a port of its own, one after the other."""
 
@@ -132,13 +132,16 @@ class LocalWorkshop:
         token = next(one["token"] for one in known if one["name"] == name)
         return ApiClient(self.recorded["url"], SecretStr(token))
 
+    def password(self, name: str) -> str:
+        """This person's password as it is now."""
+        people = json.loads((self.folder / "sign-in.json").read_text(encoding="utf-8"))
+        return str(next(one["password"] for one in people if one["name"] == name))
+
     def browser(self, name: str) -> httpx.Client:
         """A browser at the front door that knows this person's password as it is now."""
-        people = json.loads((self.folder / "sign-in.json").read_text(encoding="utf-8"))
-        password = next(one["password"] for one in people if one["name"] == name)
         trust = ssl.create_default_context(cafile=str(self.folder / "door" / "certificate.pem"))
         url = f"https://127.0.0.1:{self.environment['WORKSHOP_DOOR_PORT']}"
-        return httpx.Client(base_url=url, verify=trust, auth=(name, password), timeout=60)
+        return httpx.Client(base_url=url, verify=trust, auth=(name, self.password(name)), timeout=60)
 
     def _run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
