@@ -9,23 +9,66 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 ENSURE := bash services/local/ensure_machine.sh
 VENV   := .venv/bin/python
+# The verbs of a deployed stack: STACK=prod, and DRY_RUN=1, FORCE=1, YES=1, JSON=1 or CONFIRM=prod as wanted.
+OPERATE = $(VENV) -m infra.operate --stack '$(STACK)' $(if $(DRY_RUN),--dry-run) $(if $(FORCE),--force) $(if $(YES),--yes) \
+	$(if $(JSON),--json) $(if $(CONFIRM),--confirm '$(CONFIRM)')
 LOCKS  := dev queue-manager worker rehearsal frontend auth admin cli local infra rehearse test bench-peers gpu
 
+.PHONY: preview gpu-up gpu-down switch-gpu person-add person-remove person-rekey outputs passwords drift history rollback orphans
 .PHONY: help up status down test test-fast lint format bench fairness chaos isolation test-images lock clean redis-server nginx chromium docker-engine
 
 help: ## List every verb
 	@echo "The ComfyuME workshop. Verbs:"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r verb words; do \
-		printf '  make %-11s %s\n' "$$verb" "$$words"; done
+		printf '  make %-13s %s\n' "$$verb" "$$words"; done
 
-up: redis-server nginx .venv/.ready-local ## Start the workshop on this machine; Ctrl-C stops it
-	@exec $(VENV) -m services.local up
+up: $(if $(STACK),.venv/.ready-infra,redis-server nginx .venv/.ready-local) ## Start the workshop on this machine (Ctrl-C stops it), or with STACK=prod deploy that stack
+	@exec $(if $(STACK),$(OPERATE) up,$(VENV) -m services.local up)
 
 status: .venv/.ready-local ## Say what of the workshop runs, and where
 	@$(VENV) -m services.local status
 
-down: .venv/.ready-local ## Stop the workshop that runs here, in order
-	@$(VENV) -m services.local down
+down: .venv/.ready-$(if $(STACK),infra,local) ## Stop the workshop that runs here, or with STACK=prod back that stack up and delete all but data
+	@$(if $(STACK),$(OPERATE) down,$(VENV) -m services.local down)
+
+preview: .venv/.ready-infra ## Show what an update of STACK would change (REPORT=file: as Markdown)
+	@$(OPERATE) preview $(if $(REPORT),--report '$(REPORT)')
+
+gpu-up: .venv/.ready-infra ## Rent N GPU hosts for STACK; each restores itself
+	@$(OPERATE) gpu-up '$(N)'
+
+gpu-down: .venv/.ready-infra ## Back all GPU hosts of STACK up and give them back
+	@$(OPERATE) gpu-down
+
+switch-gpu: .venv/.ready-infra ## Rent another TYPE of GPU for STACK instead; the hosts are backed up first
+	@$(OPERATE) switch-gpu '$(TYPE)'
+
+person-add: .venv/.ready-infra ## Give NAME a web UI and a password in STACK (ROLE=instructor or operator: the console)
+	@$(OPERATE) person-add '$(NAME)' $(if $(ROLE),--role '$(ROLE)')
+
+person-remove: .venv/.ready-infra ## Take NAME's web UI and password in STACK away; the files stay
+	@$(OPERATE) person-remove '$(NAME)'
+
+person-rekey: .venv/.ready-infra ## Give NAME a new password in STACK; nobody else's session ends
+	@$(OPERATE) person-rekey '$(NAME)'
+
+outputs: .venv/.ready-infra ## Show addresses, hosts, containers and buckets of STACK
+	@$(OPERATE) outputs
+
+passwords: .venv/.ready-infra ## Show the passwords of STACK, read from its app host (NAME=dora: hers alone)
+	@$(OPERATE) passwords $(if $(NAME),--name '$(NAME)')
+
+drift: .venv/.ready-infra ## Show what somebody changed at the providers of STACK
+	@$(OPERATE) drift
+
+history: .venv/.ready-infra ## List the updates of STACK, with those forced in session hours
+	@$(OPERATE) history
+
+rollback: .venv/.ready-infra ## Bring the settings of update TO=number of STACK back
+	@$(OPERATE) rollback '$(TO)'
+
+orphans: .venv/.ready-infra ## Name what Verda bills for STACK and its state does not know
+	@$(OPERATE) orphans
 
 test: lint redis-server nginx chromium ## Check and test everything: lint, fast tests, then slow ones
 	@$(VENV) -m pytest -m "not slow and not images"

@@ -1,0 +1,139 @@
+"""One stack and the engine's operations on it: what each would do or did, as steps with names.
+
+The repository's own program runs inside this process, so no language host is needed; state and secrets are the user's.
+"""
+
+import runpy
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pulumi import automation
+from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
+
+from infra.operate.backend import REPOSITORY, check_environment, engine_command
+from infra.rehearsal.outcomes import Outcome, Step
+from infra.settings_refusals import NAMESPACE
+from services.domain.errors import Conflict, NotFound
+
+OnStep = Callable[[Step], None]
+
+
+class Deployment:
+    """A stack that exists in the backend."""
+
+    def __init__(self, stack: automation.Stack) -> None:
+        self._stack = stack
+
+    @property
+    def name(self) -> str:
+        return self._stack.name
+
+    def preview(self) -> Outcome:
+        """What an update would do."""
+        return self._run("preview", self._stack.preview)
+
+    def up(self, message: str, on_step: OnStep) -> Outcome:
+        """Update; `message` stays in the stack's history."""
+        return self._run("up", self._stack.up, on_step, message=message, show_secrets=False)
+
+    def drift(self) -> Outcome:
+        """What is otherwise at the providers than the state says; nothing is changed, the state neither."""
+        return self._run("drift", self._stack.preview_refresh, show_secrets=False, run_program=True)
+
+    def preview_destroy(self) -> Outcome:
+        """What `destroy` would delete."""
+        return self._run("preview", self._stack.preview_destroy, exclude_protected=True, show_secrets=False)
+
+    def destroy(self, message: str, on_step: OnStep) -> Outcome:
+        """Delete all that is not protected; a GPU host backs itself up first, or stays."""
+        options = {"exclude_protected": True, "message": message, "show_secrets": False}
+        return self._run("down", self._stack.destroy, on_step, **options)
+
+    def resources(self) -> list[dict[str, Any]]:
+        """The resources of the state, secrets encrypted."""
+        found: list[dict[str, Any]] = (self._stack.export_stack().deployment or {}).get("resources", [])
+        return found
+
+    def export(self) -> dict[str, Any]:
+        """The exported state, secrets encrypted."""
+        return {"deployment": self._stack.export_stack().deployment or {}}
+
+    def outputs(self) -> Mapping[str, Any]:
+        """The stack's outputs by name."""
+        return {name: output.value for name, output in self._stack.outputs().items()}
+
+    def secret(self, name: str) -> str:
+        """A secret setting in plain text: for use, never for showing."""
+        return self._stack.get_config(f"{NAMESPACE}:{name}").value
+
+    def history(self) -> list[automation.UpdateSummary]:
+        """The updates, newest first, without secrets."""
+        return self._stack.history(show_secrets=False)
+
+    def _run(
+        self, operation: str, act: Callable[..., Any], on_step: OnStep = lambda _step: None, **options: Any
+    ) -> Outcome:
+        outcome = Outcome(operation)
+        lines: list[str] = []
+
+        def note(event: automation.EngineEvent) -> None:
+            before = len(outcome.steps)
+            outcome.note(event)
+            for step in outcome.steps[before:]:
+                on_step(step)
+
+        try:
+            act(
+                on_event=note, on_output=lines.append, on_error=lines.append, color="never", suppress_progress=True,
+                suppress_outputs=True, **options,
+            )  # fmt: skip
+        except ConcurrentUpdateError:
+            raise Conflict(
+                f"{self.name}: another update holds the stack, or one that was killed left its lock; wait for it, or, "
+                f"when none runs, remove the lock with `pulumi cancel --stack {self.name}`."
+            ) from None
+        except Exception as error:  # the program runs in here too: it may raise anything
+            outcome.error = str(error) or type(error).__name__
+        outcome.text = "\n".join(lines)
+        return outcome
+
+
+@contextmanager
+def deployment(stack: str, folder: Path, *, may_create: bool = False) -> Iterator[Deployment]:
+    """The stack of that name, with Pulumi.yaml and its stack file in `folder`.
+
+    Raises:
+        InvalidInput: the environment lacks what finds or opens the state.
+        NotFound: the stack was never deployed, and this verb does not begin it.
+    """
+    check_environment()
+    if str(REPOSITORY) not in sys.path:
+        sys.path.insert(0, str(REPOSITORY))
+    with engine_command() as command:
+        options = automation.LocalWorkspaceOptions(work_dir=str(folder), pulumi_command=command, env_vars=_QUIET)
+        select = automation.create_or_select_stack if may_create else automation.select_stack
+        try:
+            selected = select(stack, project_name=_project(folder), program=_program, opts=options)
+        except StackNotFoundError:
+            raise NotFound(
+                f"STACK: {stack} has never been deployed to this backend; begin with `make up STACK={stack}`, or "
+                "correct PULUMI_BACKEND_URL."
+            ) from None
+        yield Deployment(selected)
+
+
+_QUIET = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_SUPPRESS_NEO_LINK": "true", "PULUMI_PYTHON_CMD": sys.executable}
+
+
+def _program() -> None:
+    runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")
+
+
+def _project(folder: Path) -> str:
+    for line in (folder / "Pulumi.yaml").read_text(encoding="utf-8").splitlines():
+        if line.startswith("name:"):
+            return line.removeprefix("name:").strip()
+    return NAMESPACE
