@@ -62,6 +62,7 @@ def start(order: Order) -> str:
     """Start the machine and wait for its sshd; gives the container's name."""
     image = ensure_machine_image()
     api = engine()
+    _remove_containers(_labels(order.cloud, order.name))  # one that was being started when somebody was killed
     share(order.root, (*SHARED, "/rehearsal"))
     (order.root / TAILNET_ADDRESS).write_text(order.tailnet_address)
     take_tailnet_address(order.tailnet_address)
@@ -69,7 +70,7 @@ def start(order: Order) -> str:
     try:
         api.create_container(
             image, name=name, hostname=order.name, tty=True,
-            ports=[22], labels={LABEL_CLOUD: str(order.cloud), LABEL_MACHINE: order.name},
+            ports=[22], labels=_labels(order.cloud, order.name),
             host_config=api.create_host_config(
                 cap_add=list(CAPABILITIES), security_opt=["seccomp=unconfined", "apparmor=unconfined"],
                 device_cgroup_rules=list(LOOP_DEVICES), mounts=_mounts(order),
@@ -82,10 +83,13 @@ def start(order: Order) -> str:
         )  # fmt: skip
         api.put_archive(name, "/", _first_files(order))
         api.start(name)
+        wait_for_ssh(name, order.address)
     except APIError as error:
         remove(order.cloud, order.root, order.name)
         raise MachineFailed(f"the machine {order.name} does not start: {error.explanation}") from error
-    wait_for_ssh(name, order.address)
+    except MachineFailed:
+        remove(order.cloud, order.root, order.name)
+        raise
     return name
 
 
@@ -136,10 +140,9 @@ def remove(cloud: Path, root: Path, name: str) -> None:
     """Remove container, mounts, devices, address and folder of the machine."""
     if not root.exists():
         return
-    labels = [f"{LABEL_CLOUD}={cloud}", f"{LABEL_MACHINE}={name}"]
-    for container in engine().containers(filters={"label": labels}):
-        _forget_keys(container["Id"])
-    _remove_containers(labels)
+    for container in _containers(_labels(cloud, name), running=True):
+        _forget_keys(container)
+    _remove_containers(_labels(cloud, name))
     unshare(root)
     if (root / DEVICES).exists():
         for line in (root / DEVICES).read_text().splitlines():
@@ -160,7 +163,7 @@ def _forget_keys(container: str) -> None:
 def sweep(cloud: Path) -> None:
     """Remove what a killed rehearsal left of this cloud: containers, networks, volumes, mounts, loop devices."""
     api, ours = engine(), {"label": f"{LABEL_CLOUD}={cloud}"}
-    _remove_containers([ours["label"]])
+    _remove_containers({LABEL_CLOUD: str(cloud)})
     for network in api.networks(filters=ours):
         api.remove_network(network["Id"])
     for volume in api.volumes(filters=ours)["Volumes"] or []:
@@ -220,10 +223,18 @@ def _first_files(order: Order) -> bytes:
     return stream.getvalue()
 
 
-def _remove_containers(labels: list[str]) -> None:
-    api = engine()
-    for container in api.containers(all=True, filters={"label": labels}):
+def _labels(cloud: Path, name: str) -> dict[str, str]:
+    return {LABEL_CLOUD: str(cloud), LABEL_MACHINE: name}
+
+
+def _containers(labels: dict[str, str], *, running: bool) -> list[str]:
+    filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
+    return [str(found["Id"]) for found in engine().containers(all=not running, filters=filters)]
+
+
+def _remove_containers(labels: dict[str, str]) -> None:
+    for container in _containers(labels, running=False):
         try:
-            api.remove_container(container["Id"], force=True, v=True)
+            engine().remove_container(container, force=True, v=True)
         except NotFound:
             continue

@@ -17,6 +17,7 @@ from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
 from infra.rehearsal.locks import exclusive
+from infra.rehearsal.providers.values import ProviderFailure
 
 NETWORK = "comfyume-rehearsal"
 SUBNETS = tuple(f"10.{second}.0.0/16" for second in range(231, 247))
@@ -27,7 +28,7 @@ TAILNET = ipaddress.ip_network("100.64.0.0/10")
 """Where a tailnet has its addresses. A machine's is put on this machine's side of the rehearsal's network."""
 
 
-class MachineFailed(RuntimeError):
+class MachineFailed(ProviderFailure):
     """A rehearsed machine could not be started or changed; the message is one line."""
 
 

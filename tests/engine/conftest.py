@@ -1,11 +1,14 @@
 """Rehearsals for the tests: one in a folder of its own; skipped, with the reason, where no engine can be had."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from infra.rehearsal import engine, made_up
+from infra.rehearsal import docker_engine, engine, made_up
 from infra.rehearsal.automation import Rehearsal
+from infra.rehearsal.machine_image import ensure_images
 
 SMALL = Path(__file__).with_name("small")
 
@@ -13,10 +16,22 @@ SMALL = Path(__file__).with_name("small")
 @pytest.fixture(scope="session")
 def pulumi_cli() -> Path:
     """The engine's executable."""
-    try:
-        return engine.ensure()
-    except engine.EngineMissing as missing:
-        pytest.skip(str(missing))
+    found = engine.existing()
+    if found is None:  # building it takes longer than a test may
+        pytest.skip("there is no Pulumi CLI here; `make engine` builds one where Go is installed")
+    return found
+
+
+@pytest.fixture(scope="session")
+def docker_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Docker engine on this machine, with the images that rehearsals need."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(docker_engine.running_engine(tmp_path_factory.mktemp("docker")))
+        except docker_engine.DockerUnavailable as unavailable:
+            pytest.skip(str(unavailable))
+        ensure_images()
+        yield
 
 
 @pytest.fixture
