@@ -15,7 +15,7 @@ OPERATE = $(VENV) -m infra.operate --stack '$(STACK)' $(if $(DRY_RUN),--dry-run)
 LOCKS  := dev queue-manager worker rehearsal frontend auth admin cli local infra rehearse test bench-peers gpu
 
 .PHONY: preview gpu-up gpu-down switch-gpu person-add person-remove person-rekey outputs passwords drift history rollback orphans
-.PHONY: help up status down test test-fast lint format bench fairness chaos isolation test-images lock clean redis-server nginx chromium docker-engine
+.PHONY: help up status down test test-fast test-engine lint format bench fairness chaos isolation test-images lock clean redis-server nginx chromium docker-engine engine
 
 help: ## List every verb
 	@echo "The ComfyuME workshop. Verbs:"
@@ -70,13 +70,17 @@ rollback: .venv/.ready-infra ## Bring the settings of update TO=number of STACK 
 orphans: .venv/.ready-infra ## Name what Verda bills for STACK and its state does not know
 	@$(OPERATE) orphans
 
-test: lint redis-server nginx chromium ## Check and test everything: lint, fast tests, then slow ones
-	@$(VENV) -m pytest -m "not slow and not images"
+test: lint redis-server nginx chromium engine ## Check and test everything: lint, fast tests, then slow ones, then the engine's
+	@$(VENV) -m pytest -m "not slow and not images and not engine"
 	@# A slow test meets real processes on a machine of unknown load: one that fails is run once more, and named.
-	@$(VENV) -m pytest -m "slow and not images" --reruns 1
+	@$(VENV) -m pytest -m "slow and not images and not engine" --reruns 1
+	@$(VENV) -m pytest -m engine --reruns 1
 
 test-fast: redis-server nginx .venv/.ready-dev ## Run the fast tests only
-	@$(VENV) -m pytest -m "not slow and not images"
+	@$(VENV) -m pytest -m "not slow and not images and not engine"
+
+test-engine: engine ## Preview, deploy and destroy by the real Pulumi engine against stand-in clouds
+	@$(VENV) -m pytest -m engine --reruns 1
 
 test-images: docker-engine nginx .venv/.ready-dev ## Build the container images and run them on a real Docker engine
 	@$(VENV) -m pytest -m images tests/images
@@ -121,6 +125,10 @@ nginx:
 
 chromium:
 	@$(ENSURE) package chromium chromium "the stock page is tested in a real browser"
+
+engine: .venv/.ready-dev
+	@# Where there is no engine and no way to build one, this says so, and the engine's tests say what they skip.
+	@$(VENV) -m infra.rehearsal.engine > /dev/null || true
 
 docker-engine:
 	@$(ENSURE) package dockerd docker.io "the images are built and run on a real Docker engine"
