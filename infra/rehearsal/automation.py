@@ -190,7 +190,7 @@ class Rehearsal:
 
 
 def _forget_unfinished_program() -> None:
-    """A program that was cut off leaves coroutines, which complain when they are collected: so collect them, quietly."""
+    """A program that was cut off leaves coroutines that complain when they are collected: so collect them, quietly."""
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     try:
         gc.collect()
