@@ -8,6 +8,7 @@ import pulumi
 
 from infra.components.admin import PORT as ADMIN_PORT
 from infra.components.frontend_pool import PORT as FRONTEND_PORT
+from infra.components.monitoring import GRAFANA_PORT, PORTAINER_PORT
 from infra.components.queue_manager import PORT as QUEUE_PORT
 from infra.costs import hetzner_euro_an_hour
 from infra.naming import Naming
@@ -79,7 +80,7 @@ def stack_document(
             buckets=_buckets(settings),
             schedules=list(schedules),
             deployments=known["deployments"],
-            links=_links(settings),
+            links=_links(settings, known["addresses"][0][1]),
         )
 
     return pulumi.Output.all(
@@ -139,8 +140,14 @@ def _buckets(settings: StackSettings) -> list[BucketOutput]:
     ]
 
 
-def _links(settings: StackSettings) -> list[LinkOutput]:
+def _links(settings: StackSettings, tailnet_address: str) -> list[LinkOutput]:
+    """Public pages, and those that only the tailnet reaches."""
+    optional = [
+        ("Grafana", settings.monitoring.grafana, f"http://{tailnet_address}:{GRAFANA_PORT}/"),
+        ("Portainer", settings.monitoring.portainer, f"https://{tailnet_address}:{PORTAINER_PORT}/"),
+    ]
     return [
         LinkOutput(title="Workshop", url=f"https://{settings.domain}/"),
         LinkOutput(title="Status", url=f"https://{settings.domain}/health"),
+        *(LinkOutput(title=title, url=url) for title, wanted, url in optional if wanted),
     ]

@@ -9,6 +9,7 @@ from infra.components.backups import Backups, BackupsArgs, schedules_of
 from infra.components.edge import Edge, EdgeArgs, SignIn, SignInArgs
 from infra.components.frontend_pool import FrontendPool, FrontendPoolArgs
 from infra.components.gpu_fleet import GpuFleet, GpuFleetArgs
+from infra.components.monitoring import Monitoring, MonitoringArgs
 from infra.components.object_storage import ObjectStorage, ObjectStorageArgs
 from infra.components.queue_manager import QueueManager, QueueManagerArgs
 from infra.components.serverless import Serverless, ServerlessArgs
@@ -93,6 +94,19 @@ def declare(settings: StackSettings, stack: str) -> pulumi.Output[dict[str, obje
         "serverless",
         ServerlessArgs(
             settings=settings, naming=naming, host=app.containers, network="front", queue=queue, shared=shared
+        ),
+    )
+
+    # What watches all this beside the console, if it is wanted.
+    Monitoring(
+        "monitoring",
+        MonitoringArgs(
+            settings=settings,
+            naming=naming,
+            host=app.containers,
+            network="front",
+            queue=queue,
+            tailnet_address=app.tailnet_address,
         ),
     )
 

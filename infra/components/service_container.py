@@ -57,19 +57,17 @@ class ServiceContainerArgs:
     labels: Mapping[str, str] = field(default_factory=dict)
     stop_seconds: int = 30
     gpus: str | None = None
-    content: pulumi.Input[str] | None = None
-    """Hash of files that the process reads only when it starts: a change replaces the container."""
+    user: str = USER
 
 
 def service_container(name: str, args: ServiceContainerArgs, opts: pulumi.ResourceOptions) -> docker.Container:
     """The container; `opts` bring the host's provider, `deleted_with` and `replace_with`."""
-    labels = {**args.labels} | ({"comfyume.content": args.content} if args.content is not None else {})
     return docker.Container(
         name,
         name=args.container_name,
         image=args.image,
         command=list(args.command) if args.command else None,
-        user=USER,
+        user=args.user,
         envs=[pulumi.Output.concat(key, "=", value) for key, value in sorted(args.environment.items())],
         read_only=True,
         capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
@@ -97,7 +95,7 @@ def service_container(name: str, args: ServiceContainerArgs, opts: pulumi.Resour
         destroy_grace_seconds=args.stop_seconds,
         log_driver="json-file",
         log_opts={"max-size": "10m", "max-file": "3"},
-        labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in sorted(labels.items())],
+        labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in sorted(args.labels.items())],
         gpus=args.gpus,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(replace_on_changes=_SILENT)),
     )
