@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,12 @@ class Fleet:
 
     rehearsal: Rehearsal
     room: VerdaRoom
+    shown: list[str] = field(default_factory=list)
 
     def up(self, hosts: int, *, may_fail: bool = False) -> Outcome:
-        return self.rehearsal.with_setting("comfyume:hosts", hosts).up(may_fail=may_fail)
+        outcome = self.rehearsal.with_setting("comfyume:hosts", hosts).up(may_fail=may_fail)
+        self.shown.append(outcome.text)
+        return outcome
 
     def running(self) -> list[str]:
         return sorted(machine["hostname"] for machine in self.room.things("instances"))
@@ -47,7 +50,14 @@ class Fleet:
     def destroy(self, **options: Any) -> Outcome:
         """Destroy as a person does who names targets; the rehearsal's own destroy takes everything."""
         stack = self.rehearsal._stack
-        return self.rehearsal._run("destroy", stack.destroy, False, show_secrets=False, **options)
+        outcome = self.rehearsal._run("destroy", stack.destroy, False, show_secrets=False, **options)
+        self.shown.append(outcome.text)
+        return outcome
+
+    def secrets_shown(self) -> list[str]:
+        """The secret settings that stand in anything printed or stored so far."""
+        stored = [(self.room.cloud.folder / name).read_text() for name in ("cloud.json", "calls.jsonl")]
+        return self.rehearsal.found_canaries([*self.shown, *stored, self.rehearsal.state_text()])
 
 
 @pytest.fixture
@@ -61,7 +71,9 @@ def fleet(pulumi_cli: Path, tmp_path: Path) -> Iterator[Fleet]:
         rehearsal.set_secret("comfyume:verda_client_secret", made_up.token("secret-"))
         rehearsal.set_secret("comfyume:operator_private_key", room.keys.private)
         rehearsal.set_secret("comfyume:token", made_up.token("worker-"))
-        yield Fleet(rehearsal, room)
+        opened = Fleet(rehearsal, room)
+        yield opened
+        assert opened.secrets_shown() == []
 
 
 def test_hosts_come_and_go_with_a_backup_each_and_find_their_volumes_again(fleet: Fleet) -> None:
@@ -82,28 +94,17 @@ def test_hosts_come_and_go_with_a_backup_each_and_find_their_volumes_again(fleet
     assert attached[0]["status"] == "attached"
 
 
-def test_a_failed_backup_keeps_the_machine_and_its_state_until_one_works(fleet: Fleet) -> None:
-    fleet.up(1)
-    fleet.room.fail(Fault(op="backup", urn="fleet-gpu-1", error="disk full"))
-    refused = fleet.up(0, may_fail=True)
-    kept = (fleet.running(), fleet.known())
-    fleet.room.fail()
-    gone = fleet.up(0)
-
-    assert "fleet-gpu-1 was not deleted and is billed on: its backup ended with exit code 1" in refused.text
-    assert kept == (["fleet-gpu-1"], ["fleet-gpu-1"])
-    assert (gone.count("delete", INSTANCE), fleet.running(), fleet.backups()) == (1, [], 1)
-
-
-def test_a_dead_host_is_given_up_by_name_aloud_and_on_record(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_host_without_a_backup_stays_until_it_is_given_up_by_its_exact_name(fleet: Fleet, tmp_path: Path) -> None:
     fleet.up(1)
     fleet.room.fail(Fault(op="backup", urn="fleet-gpu-1", error="dead"))
     fleet.rehearsal.environment[WAIVER_VARIABLE] = "fleet-gpu-2"
     refused = fleet.up(0, may_fail=True)
+    kept = (fleet.running(), fleet.known())
     fleet.rehearsal.environment[WAIVER_VARIABLE] = "fleet-gpu-1"
     gone = fleet.up(0)
 
-    assert not refused.ok
+    assert "fleet-gpu-1 was not deleted and is billed on: its backup ended with exit code 1" in refused.text
+    assert kept == (["fleet-gpu-1"], ["fleet-gpu-1"])
     assert "WITHOUT BACKUP: fleet-gpu-1 is deleted" in gone.text
     record = json.loads((tmp_path / "home" / "comfyume" / "deletions.jsonl").read_text())
     assert record["host"] == "fleet-gpu-1"
@@ -150,9 +151,11 @@ def test_an_up_killed_while_a_machine_boots_takes_it_over_the_next_time(fleet: F
 
 def test_a_delete_that_was_killed_is_finished_by_the_next_up(fleet: Fleet) -> None:
     fleet.up(1)
+    asked = len(fleet.room.cloud.begun_calls("put", "^/v1/instances$"))
     fleet.room.fail(Fault(op="put", urn="^/v1/instances$", sleep=600))
     with in_background(lambda: fleet.up(0, may_fail=True)) as up:
-        wait_for(lambda: fleet.room.cloud.begun_calls("put", "^/v1/instances$"), "the deletion is asked", limit=180)
+        begun = fleet.room.cloud.begun_calls
+        wait_for(lambda: len(begun("put", "^/v1/instances$")) > asked, "the deletion is asked", limit=180)
         kill_engine()
         assert not up.result().ok
     kept = fleet.known()
@@ -180,6 +183,14 @@ def test_a_machine_that_does_not_come_up_is_in_the_state_and_waited_for_again(fl
     assert fleet.rehearsal.preview(expect_no_changes=True).changes == []
 
 
+def test_a_machine_that_verda_lost_leaves_the_state_with_a_refresh(fleet: Fleet) -> None:
+    fleet.up(1)
+    fleet.room.api().machines.delete(fleet.room.machines("fleet-gpu-1")[0]["id"], os_volume_id=None)
+    fleet.rehearsal.refresh()
+
+    assert fleet.known() == []
+
+
 def test_a_targeted_destroy_and_a_whole_one_back_up_first_and_keep_the_volumes(fleet: Fleet) -> None:
     fleet.up(2)
     urn = next(entry["urn"] for entry in fleet.rehearsal.resources(INSTANCE) if entry["urn"].endswith("::gpu-1"))
@@ -191,31 +202,3 @@ def test_a_targeted_destroy_and_a_whole_one_back_up_first_and_keep_the_volumes(f
     assert (fleet.running(), fleet.backups("fleet-gpu-2")) == ([], 1)
     kept = find_orphans("fleet-", all_billed(fleet.room.api()), ids_in_state(fleet.rehearsal.state()))
     assert [thing.name for thing in kept] == ["fleet-gpu-1-scratch", "fleet-gpu-2-scratch", "fleet-sfs"]
-
-
-def test_a_machine_that_verda_lost_is_found_by_refresh_and_rented_again(fleet: Fleet) -> None:
-    fleet.up(1)
-    machine = fleet.room.machines("fleet-gpu-1")[0]
-    fleet.room.api().machines.delete(machine["id"], os_volume_id=None)
-    fleet.rehearsal.refresh()
-    forgotten = fleet.known()
-    fleet.up(1)
-
-    assert forgotten == []
-    assert fleet.running() == ["fleet-gpu-1"]
-
-
-def test_nothing_secret_shows_in_what_is_printed_stored_or_refused(fleet: Fleet) -> None:
-    fleet.rehearsal.with_setting("comfyume:hosts", 1)
-    shown = [fleet.rehearsal.preview().text, fleet.up(1).text, fleet.rehearsal.state_text()]
-    fleet.room.fail(Fault(op="backup", urn="fleet-gpu-1", error="disk full"))
-    shown.append(fleet.up(0, may_fail=True).text)
-    fleet.room.fail(Fault(op="get", urn="instances", error="invalid_request"))
-    shown.append(fleet.up(0, may_fail=True).text)
-    fleet.room.fail()
-    shown.append(fleet.destroy().text)
-    shown.append((fleet.room.cloud.folder / "calls.jsonl").read_text())
-    shown.append((fleet.room.cloud.folder / "cloud.json").read_text())
-
-    assert "fleet-gpu-1" in "".join(shown)
-    assert fleet.rehearsal.found_canaries(shown) == []
