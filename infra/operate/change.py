@@ -73,9 +73,9 @@ def previewed(desk: Desk, deployed: Deployment) -> Summary:
 
 def ask_about(desk: Desk, planned: Summary, words: str) -> None:
     """A person is always asked; a script only has to say YES=1 where something is deleted or replaced."""
-    if not desk.as_json:
-        desk.show(planned, f"{words}: {planned.counts()}.")
     names = ", ".join(change.name for change in planned.destroys)
+    if (names or desk.asks) and not desk.as_json:
+        desk.show(planned, f"{words}: {planned.counts()}.")
     if names:
         desk.agreed(f"This deletes or replaces {names}.")
     elif desk.asks:

@@ -116,7 +116,7 @@ def deployment(stack: str, folder: Path, *, may_create: bool = False) -> Iterato
         options = automation.LocalWorkspaceOptions(work_dir=str(folder), pulumi_command=command, env_vars=_QUIET)
         select = automation.create_or_select_stack if may_create else automation.select_stack
         try:
-            selected = select(stack, project_name=_project(folder), program=_program, opts=options)
+            selected = select(stack, project_name=_project(folder), program=_program_of(folder), opts=options)
         except StackNotFoundError:
             raise NotFound(
                 f"STACK: {stack} has never been deployed to this backend; begin with `make up STACK={stack}`, or "
@@ -128,8 +128,11 @@ def deployment(stack: str, folder: Path, *, may_create: bool = False) -> Iterato
 _QUIET = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_SUPPRESS_NEO_LINK": "true", "PULUMI_PYTHON_CMD": sys.executable}
 
 
-def _program() -> None:
-    runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")
+def _program_of(folder: Path) -> Callable[[], None]:
+    """The program beside the stack files, as Pulumi would run it; where there is none, this repository's."""
+    own = folder / "__main__.py"
+    path = own if own.is_file() else REPOSITORY / "__main__.py"
+    return lambda: runpy.run_path(str(path), run_name="__main__") and None
 
 
 def _project(folder: Path) -> str:

@@ -14,6 +14,7 @@ _WORDS = {
 }  # fmt: skip
 _COLOURS = {"create": "green", "update": "yellow", "replace": "magenta", "delete": "red"}
 _DONE = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted"}
+_AGAIN = "an unhandled error occurred: "
 _MARK = {"create": "+", "update": "~", "replace": "+-", "delete": "-"}
 
 
@@ -112,6 +113,14 @@ def kind(type_: str) -> str:
 
 def _errors(outcome: Outcome) -> list[str]:
     """The engine's own sentences; its last words only where it had none."""
-    found = [message.strip() for severity, message in outcome.diagnostics if severity == "error" and message.strip()]
+    found = [_sentence(message) for severity, message in outcome.diagnostics if severity == "error" and message.strip()]
     last = [line for line in outcome.error.splitlines() if line.strip() and not line.startswith((" ", "\t", "code:"))]
-    return found or last[-1:]
+    # The engine repeats what the program has said already.
+    repeated = {f"{_AGAIN}{message}" for message in found}
+    return [message for message in dict.fromkeys(found) if message not in repeated] or last[-1:]
+
+
+def _sentence(message: str) -> str:
+    """A traceback says its piece in its last line."""
+    lines = message.strip().splitlines()
+    return f"The program failed: {lines[-1]}" if "Traceback (most recent call last)" in message else "\n".join(lines)
