@@ -25,7 +25,9 @@ def up(context: typer.Context) -> None:
 
 
 @app.command("gpu-up")
-def gpu_up(context: typer.Context, count: Annotated[int, typer.Argument(help="How many GPU hosts.")]) -> None:
+def gpu_up(
+    context: typer.Context, count: Annotated[int, typer.Argument(metavar="N", help="How many GPU hosts.")]
+) -> None:
     """Rent GPU hosts; each restores itself."""
     if count < 1:
         fleet.count_set(-1)
@@ -77,13 +79,14 @@ def person_rekey(context: typer.Context, name: Name) -> None:
 
 @app.command("rollback")
 def roll_back(
-    context: typer.Context, to: Annotated[int, typer.Argument(help="The number of the update in `history`.")]
+    context: typer.Context,
+    to: Annotated[int, typer.Argument(metavar="TO", help="The number of the update in `history`.")],
 ) -> None:
     """Take the settings of an earlier update back; secrets stay as they are, the program is git's business."""
     desk = desk_of(context)
     with deployment(desk.stack, desk.folder) as deployed:
         update = rollback.recorded(deployed.history(), to)
-    warning = rollback.about_the_program(update, desk.folder)
+    warning = rollback.about_the_program(to, update, desk.folder)
     if warning:
         desk.note(warning)
     carry_out(desk, f"rollback TO={to}", rollback.restored(rollback.settings_of(update)))

@@ -132,7 +132,11 @@ def _program_of(folder: Path) -> Callable[[], None]:
     """The program beside the stack files, as Pulumi would run it; where there is none, this repository's."""
     own = folder / "__main__.py"
     path = own if own.is_file() else REPOSITORY / "__main__.py"
-    return lambda: runpy.run_path(str(path), run_name="__main__") and None
+
+    def program() -> None:
+        runpy.run_path(str(path), run_name="__main__")
+
+    return program
 
 
 def _project(folder: Path) -> str:

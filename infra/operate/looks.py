@@ -11,6 +11,7 @@ from infra.operate.desk import answers
 from infra.operate.options import desk_of
 from infra.operate.passwords import app_host, read_passwords
 from infra.operate.refusals import StackFailed
+from infra.operate.rollback import numbered
 from infra.operate.settings_table import settings_table
 from infra.operate.summary import markdown, summary_of
 from infra.outputs import EXPORT
@@ -95,11 +96,11 @@ def history(context: typer.Context) -> None:
     """List the updates with their numbers, newest first; those forced in session hours say so."""
     desk = desk_of(context)
     with deployment(desk.stack, desk.folder) as deployed:
-        found = [update for update in deployed.history() if update.kind in ("update", "destroy")]
+        found = [(number, update) for number, update in numbered(deployed.history()) if update.kind != "refresh"]
     lines = [
-        (str(update.version or ""), f"{update.start_time:%Y-%m-%d %H:%M} UTC", update.result, update.message,
+        (str(number), f"{update.start_time:%Y-%m-%d %H:%M} UTC", update.result, update.message,
          str(update.environment.get("git.head", ""))[:12])
-        for update in found
+        for number, update in found
     ]  # fmt: skip
     if desk.as_json:
         desk.answer(

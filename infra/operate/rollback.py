@@ -20,19 +20,22 @@ from services.domain.errors import InvalidInput, NotFound
 COMMIT = "git.head"
 
 
+def numbered(history: Sequence[UpdateSummary]) -> list[tuple[int, UpdateSummary]]:
+    """The updates of a history that begins with the newest, by number: the first one ever is 1, and stays it."""
+    return list(zip(range(len(history), 0, -1), history, strict=True))
+
+
 def recorded(history: Sequence[UpdateSummary], number: int) -> UpdateSummary:
     """The update of that number.
 
     Raises:
-        NotFound: there is none, or it recorded no settings.
+        NotFound: there is none.
     """
-    for update in history:
-        if update.version == number and update.kind == "update":
-            return update
-    known = [str(update.version) for update in history if update.kind == "update"]
-    raise NotFound(
-        f"TO: there is no update {number}; there are {', '.join(reversed(known)) or 'none'} (`make history`)."
-    )
+    updates = {place: update for place, update in numbered(history) if update.kind == "update"}
+    if number not in updates:
+        known = ", ".join(str(place) for place in sorted(updates)) or "none"
+        raise NotFound(f"TO: there is no update {number}; there are {known} (`make history`).")
+    return updates[number]
 
 
 def settings_of(update: UpdateSummary) -> dict[str, Any]:
@@ -58,7 +61,7 @@ def restored(wanted: Mapping[str, Any]) -> Edit:
     return edit
 
 
-def about_the_program(update: UpdateSummary, folder: Path) -> str | None:
+def about_the_program(number: int, update: UpdateSummary, folder: Path) -> str | None:
     """A sentence where the update came from another commit than the one that is checked out."""
     then = update.environment.get(COMMIT)
     git = ["git", "-C", str(folder), "rev-parse", "HEAD"]
@@ -67,7 +70,7 @@ def about_the_program(update: UpdateSummary, folder: Path) -> str | None:
     if not then or not today or then == today:
         return None
     return (
-        f"Update {update.version} came from commit {then[:12]}, this is {today[:12]}: its settings come back, its "
+        f"Update {number} came from commit {then[:12]}, this is {today[:12]}: its settings come back, its "
         f"program does not. If the program is what you want back, `git checkout {then[:12]}` first."
     )
 
