@@ -23,6 +23,7 @@ ORDERED = {
     "server_error": ("server_error", "Internal server error"),
 }
 HTML = "html"
+PORTAL = "portal"
 DROP = "drop"
 
 
@@ -43,6 +44,8 @@ def ordered_fault(error: str, request: web.Request) -> web.Response:
     if error == HTML:
         page = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
         return web.Response(status=502, text=page, content_type="text/html")
+    if error == PORTAL:
+        return web.Response(text="<html><body>Please sign in to this network</body></html>", content_type="text/html")
     if error == DROP:
         assert request.transport is not None
         request.transport.abort()

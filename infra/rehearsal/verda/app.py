@@ -1,7 +1,8 @@
 """The rehearsed Verda as one application: who may speak, which faults were ordered, and a note of every call.
 
 Faults are the cloud's own (`faults.json`): `op` is the HTTP method in small letters and `urn` a regular expression on
-the path; `error` is a code of Verda, or "no_capacity", "quota", "html" (a 502 page) or "drop" (the connection breaks).
+the path; `error` is a code of Verda, or "no_capacity", "quota", "html" (a 502 page), "portal" (a page instead of the
+API) or "drop" (the connection breaks).
 With `when: after` the request is carried out and its answer lost. Two ops have a host name as `urn`:
 `provision` (`error` is the status to end in, or "hold"), and `backup` ("unverified", "missing", else: it fails).
 """

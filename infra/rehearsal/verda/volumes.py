@@ -1,5 +1,6 @@
 """/volumes of the rehearsed Verda: block volumes follow one machine, shared ones are exported to several."""
 
+import asyncio
 from typing import Any
 
 from aiohttp import web
@@ -71,9 +72,12 @@ class Volumes:
         }.get(asked["action"])
         if act is None:
             raise Refused("invalid_request", "action is not valid")
+        loose = self._devices(ids(asked)) if asked["action"] == "detach" else []
         with self._store.change() as shelves:
             for id_ in ids(asked):
                 act(_existing(shelves["volumes"], id_), asked, shelves)
+        for machine, device in loose:
+            await asyncio.to_thread(self._hosts.detach, machine, device)
         self._follow()
         return web.json_response([None], status=202)
 
@@ -136,8 +140,16 @@ class Volumes:
             raise Refused("invalid_request", "The volume is attached to an instance")
         volume.update(status="deleted", deleted_at=now())
 
+    def _devices(self, volume_ids: list[str]) -> list[tuple[str, str]]:
+        """Machine and device of these block volumes, where they are attached."""
+        names = {instance["id"]: instance["hostname"] for instance in self._store.look("instances")}
+        volumes = [volume for volume in self._store.look("volumes") if volume["id"] in volume_ids]
+        return [
+            (names[volume["instance_id"]], volume["target"]) for volume in volumes if volume["instance_id"] in names
+        ]
+
     def _follow(self) -> None:
-        """Bring the machines in line: disks and exports as they stand now."""
+        """Export the shared file systems to the machines that they are attached to now."""
         names = {instance["id"]: instance["hostname"] for instance in self._store.look("instances")}
         for volume in self._store.look("volumes"):
             if volume["type"] == SHARED:

@@ -100,9 +100,9 @@ class Machines:
         except errors.VerdaError:
             return ""
         free = [
-            f"{place['location_code']}: {', '.join(sorted(place['availabilities']))}"
+            f"{place.get('location_code')}: {', '.join(sorted(place['availabilities']))}"
             for place in places
-            if place["availabilities"]
+            if place.get("availabilities")
         ]
         return f"Free now: {'; '.join(free)}." if free else "Nothing is free now."
 

@@ -134,7 +134,8 @@ CREDENTIALS_SENTENCE = (
 
 def refuse(response: requests.Response) -> None:
     """Raise what a refusal means; an answer that is no JSON came from something in front of the API."""
-    if response.ok and not response.is_redirect:
+    is_page = "html" in response.headers.get("Content-Type", "")
+    if response.ok and not response.is_redirect and not is_page:
         return
     try:
         answer = response.json()

@@ -40,7 +40,7 @@ def test_a_machine_is_rented_once_for_its_name(room: VerdaRoom) -> None:
     assert len(room.machines(wanted.hostname)) == 1
 
 
-@pytest.mark.parametrize("answer", ["server_error", "html", "drop"])
+@pytest.mark.parametrize("answer", ["server_error", "html", "portal", "drop"])
 def test_a_machine_whose_answer_was_lost_is_found_and_not_rented_again(room: VerdaRoom, answer: str) -> None:
     wanted = order(room)
     room.fail(Fault(op="post", urn=RENT, error=answer, when="after", times=1))
@@ -105,7 +105,7 @@ def test_a_token_that_was_taken_back_is_renewed_within_the_call(room: VerdaRoom)
     assert isinstance(api.machines.all(), list)
 
 
-@pytest.mark.parametrize("answer", ["server_error", "html", "drop", "service_unavailable"])
+@pytest.mark.parametrize("answer", ["server_error", "html", "portal", "drop", "service_unavailable"])
 def test_looking_is_repeated_until_verda_answers(room: VerdaRoom, answer: str) -> None:
     room.fail(Fault(op="get", urn="balance", error=answer, times=2))
 
