@@ -35,6 +35,8 @@ class AppHostFacts:
     data_device: str
     """The data volume below /dev/disk/by-id/."""
     format_blank_data_volume: bool
+    data_volume_gb: int = 0
+    """Its declared size: a change makes the file system grow with the volume."""
     expected_tailnet_address: str | None = None
     rustdesk: bool = False
 
@@ -66,7 +68,12 @@ def app_host_steps(facts: AppHostFacts) -> tuple[Step, ...]:
         ensure.ensure_first_boot_done(),
         ensure.ensure_packages(*PACKAGES),
         *_way_in(facts.authorized_keys, public_web=True, rustdesk=facts.rustdesk),
-        ensure.ensure_data_volume(facts.data_device, DATA, format_when_blank=facts.format_blank_data_volume),
+        ensure.ensure_data_volume(
+            facts.data_device,
+            DATA,
+            format_when_blank=facts.format_blank_data_volume,
+            size_gb=facts.data_volume_gb,
+        ),
         *_engine(),
         ensure.ensure_directories(*app_host_directories()),
         ensure.ensure_restored(),

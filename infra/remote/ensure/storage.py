@@ -69,10 +69,18 @@ fstab_line "UUID=$uuid $point ext4 defaults,nofail,x-systemd.device-timeout=60s 
 """
 
 MOUNT_VOLUME = """\
+described=$(dumpe2fs -h "$real" 2>/dev/null)
+blocks=$(printf '%s\\n' "$described" | sed -n 's/^Block count: *//p')
+block=$(printf '%s\\n' "$described" | sed -n 's/^Block size: *//p')
+if [ $(($(blockdev --getsize64 "$real") - blocks * block)) -ge 16777216 ]; then
+  # The volume was enlarged. Without being mounted a file system is only grown after a check.
+  mountpoint -q -- "$point" || e2fsck -f -p "$real" >&2 || [ $? -eq 1 ] ||
+    fail "the file system on $device has errors that want a person: e2fsck $device"
+  resize2fs "$real" >&2 || fail "the file system on $device cannot be grown: see above"
+  note "grown to the size of the volume, $declared_gb GB declared"
+fi
 mountpoint -q -- "$point" || { mount -- "$point"; note mounted; }
 mountpoint -q -- "$point" || fail "$point is no mount point after mounting: see dmesg"
-grown=$(resize2fs "$real" 2>&1) || fail "the file system on $device cannot be grown: $grown"
-case $grown in *'Nothing to do'*) ;; *) note 'grown to the size of the volume' ;; esac
 """
 
 SHARED = """\
@@ -108,14 +116,15 @@ NFS_OPTIONS = "vers=4.2,nconnect=16,hard,noatime,_netdev,nofail,x-systemd.mount-
 SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*:/[A-Za-z0-9._/-]+")
 
 
-def ensure_data_volume(device: str, mount_point: str, *, format_when_blank: bool) -> Step:
+def ensure_data_volume(device: str, mount_point: str, *, format_when_blank: bool, size_gb: int = 0) -> Step:
     """The app host's data volume, mounted at boot and now. `device` is its by-id name: others change with a reboot.
 
-    Formatted only when it is blank and that was asked for; anything else than ext4 or blank is refused.
+    Formatted only when it is blank and that was asked for; anything else than ext4 or blank is refused. The file system
+    grows with its volume; a declared `size_gb` that changed is what makes the step run again for it.
     """
     if not device.startswith("/dev/disk/by-id/"):
         raise InvalidInput("the data volume's device has to be its name below /dev/disk/by-id/")
-    return _volume("data-volume", device, mount_point, format_when_blank=format_when_blank)
+    return _volume("data-volume", device, mount_point, format_when_blank=format_when_blank, size_gb=size_gb)
 
 
 def ensure_scratch(device: str, mount_point: str, *, format_when_blank: bool) -> Step:
@@ -125,8 +134,9 @@ def ensure_scratch(device: str, mount_point: str, *, format_when_blank: bool) ->
     return _volume("scratch", device, mount_point, format_when_blank=format_when_blank)
 
 
-def _volume(step: str, device: str, mount_point: str, *, format_when_blank: bool) -> Step:
+def _volume(step: str, device: str, mount_point: str, *, format_when_blank: bool, size_gb: int = 0) -> Step:
     known = (
+        f"declared_gb={int(size_gb)}\n"
         f"device={checked_path(device)}\npoint={_point(mount_point)}\n"
         f"format={'yes' if format_when_blank else 'no'}\nlabel={checked_name(f'comfyume-{step}'[:16], 'the label')}\n"
     )
