@@ -5,20 +5,22 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.browser.steps import new_context
 from tests.support.browser import chromium, keep_screenshot
+from tests.support.node_packs import NODE_PACKS
 from tests.support.workshop_room import Workshop, workshop_room
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    """Everything running and ready."""
-    with workshop_room(tmp_path_factory.mktemp("workshop")) as room:
+    """Everything running and ready; the engine has a node pack with scripts of its own."""
+    with workshop_room(tmp_path_factory.mktemp("workshop"), engine={"WEB_DIR": str(NODE_PACKS)}) as room:
         yield room
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One Chromium for a file's tests. Not for the session: Playwright's loop would be in the way of async tests."""
+    """One Chromium for these files. Not for the session: Playwright's loop would be in the way of async tests."""
     with chromium() as running:
         yield running
 
@@ -26,9 +28,18 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """One person's browser: its own cookies and storage."""
-    context = browser.new_context(ignore_https_errors=True, viewport={"width": 1400, "height": 900})
+    context = new_context(browser)
     yield context
     context.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_in_the_queue(workshop: Workshop) -> Iterator[None]:
+    """A test that failed halfway must not make the next one wait."""
+    yield
+    for name in workshop.web_uis:
+        with workshop.queue.client(name) as client:
+            client.post("/api/jobs/cancel", json={"states": ["queued", "running"]}).raise_for_status()
 
 
 @pytest.fixture

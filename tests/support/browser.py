@@ -38,6 +38,11 @@ def open_page(page: Page, address: str) -> None:
     """Open a participant's address and wait until the graph can be used."""
     page.set_default_timeout(PATIENCE_MS)
     page.goto(address, wait_until="load", timeout=PATIENCE_MS)
+    wait_until_usable(page)
+
+
+def wait_until_usable(page: Page) -> None:
+    """Wait until the page that is just loading shows its graph."""
     page.wait_for_function("() => window.app?.graph?.nodes.length >= 0 && window.app.extensionManager")
     expect(page.locator("#splash-loader")).to_have_count(0)
 

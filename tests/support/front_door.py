@@ -111,11 +111,20 @@ class FrontDoorProcess:
         self._configuration.touch(mode=0o600)
         self._configuration.write_text(render_front_door(door))
 
-    def __enter__(self) -> "FrontDoorProcess":
+    def start(self) -> None:
+        """Start it (again) and return when it answers."""
         with self.log.open("ab") as log:
             command = ["nginx", "-p", str(self._folder), "-c", str(self._configuration)]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_for(self._is_up, "nginx to answer")
+
+    def stop(self) -> None:
+        """End it at once; every open connection breaks."""
+        self._process.terminate()
+        self._process.wait(60)
+
+    def __enter__(self) -> "FrontDoorProcess":
+        self.start()
         return self
 
     def reload(self) -> None:
@@ -123,8 +132,7 @@ class FrontDoorProcess:
         os.kill(self._process.pid, signal.SIGHUP)
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(60)
+        self.stop()
 
     def _is_up(self) -> bool:
         assert self._process.poll() is None, f"nginx ended: {self.log.read_text(errors='replace')[-2000:]}"

@@ -1,7 +1,7 @@
 """The whole workshop behind its front door, in real processes: what participants at home would have."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +50,11 @@ class Workshop:
 
 
 @contextmanager
-def workshop_room(folder: Path, names: tuple[str, ...] = NAMES, **web_ui_settings: str) -> Iterator[Workshop]:
-    """Everything running and ready; `web_ui_settings`: names without the prefix FRONTEND_."""
+def workshop_room(
+    folder: Path, names: tuple[str, ...] = NAMES, *, engine: Mapping[str, str] | None = None, **web_ui_settings: str
+) -> Iterator[Workshop]:
+    """Everything running and ready; `web_ui_settings`: names without FRONTEND_; `engine`: names without REHEARSAL_."""
+    variables = {f"REHEARSAL_{name}": value for name, value in (engine or {}).items()}
     certificate, key = make_certificate(folder)
     ensure_page_files(folder / "page")
     accounts = Accounts(folder / "accounts")
@@ -61,7 +64,7 @@ def workshop_room(folder: Path, names: tuple[str, ...] = NAMES, **web_ui_setting
         redis = stack.enter_context(RedisServer(folder / "redis"))
         people = (*(("participant", name) for name in names), *STAFF)
         queue = stack.enter_context(QueueProcess(folder / "queue", redis.url, people=people))
-        worker = stack.enter_context(WorkerProcess(folder / "worker", queue.url))
+        worker = stack.enter_context(WorkerProcess(folder / "worker", queue.url, environment=variables))
         web_uis = {
             name: stack.enter_context(
                 WebUiProcess(folder / "ui", queue.url, name, DOOR_SECRET=DOOR_SECRET, **web_ui_settings)

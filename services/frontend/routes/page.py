@@ -27,6 +27,13 @@ STORAGE_SCRIPT = (OWN_FILES / "storage.js").read_text(encoding="utf-8")
 IMPORT_MAP = '<script type="importmap">{"imports":{"/scripts/":"./scripts/","/extensions/":"./extensions/"}}</script>'
 """Node packs import `/scripts/app.js` as if the page were alone on its host; here a name stands in front of it."""
 
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
+    "object-src 'none'; base-uri 'self'"
+)
+"""The page asks its makers' servers for news and accounts; here nobody's browser tells them that it is open."""
+
 GROUP = "workshop"
 """The heading of published workflows in the template list."""
 
@@ -41,7 +48,8 @@ async def index(request: web.Request) -> web.Response:
     html = (space.page / "index.html").read_text(encoding="utf-8")
     script = f'<script data-participant="{space.settings.participant}">{STORAGE_SCRIPT}</script>'
     html = html.replace(HEAD, HEAD + script + IMPORT_MAP, 1)
-    return web.Response(text=html, content_type="text/html", headers={"Cache-Control": "no-store, must-revalidate"})
+    headers = {"Cache-Control": "no-store, must-revalidate", "Content-Security-Policy": POLICY}
+    return web.Response(text=html, content_type="text/html", headers=headers)
 
 
 @routes.get("/workflow_templates")
