@@ -13,7 +13,7 @@ import pathspec
 REPOSITORY = Path(__file__).parents[1]
 
 
-def content_of(service: str, build_args: Mapping[str, str], repository: Path = REPOSITORY) -> str:
+def content_of(service: str, build_args: Mapping[str, str], repository: Path) -> str:
     """Twelve hex digits of everything that decides what `images/<service>` becomes.
 
     Raises:

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_command as command
 
 from infra.components.container_host import ContainerHost, ContainerHostArgs
-from infra.components.host_files import run_steps
+from infra.components.host_files import last_line, run_steps
 from infra.components.machine import Machine
 from infra.components.vps import Vps, VpsArgs
 from infra.key_file import private_key_file
@@ -54,6 +54,7 @@ class AppHost(pulumi.ComponentResource):
             authorized_keys=tuple(settings.access.public_keys),
             data_device=UNKNOWN_DEVICE,
             format_blank_data_volume=True,
+            data_volume_gb=settings.app_host.data_volume_gb,
             expected_tailnet_address=str(expected) if expected else None,
             rustdesk=settings.access.rustdesk,
         )
@@ -68,7 +69,7 @@ class AppHost(pulumi.ComponentResource):
         )
         self.machine = replace(vps.machine, ready=(list(self.steps.values())[-1],))
         # The step prints the address as its last line (infra/remote/ensure/tailnet.py).
-        self.tailnet_address = self.steps["tailnet"].stdout.apply(lambda printed: printed.strip().splitlines()[-1])
+        self.tailnet_address = last_line(self.steps["tailnet"])
         self.containers = ContainerHost(
             f"{name}-engine",
             ContainerHostArgs(

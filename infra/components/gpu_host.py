@@ -12,7 +12,7 @@ from infra.components.app_host import AppHost
 from infra.components.backups import FOLDER as BACKUP_FOLDER
 from infra.components.backups import backup_settings, credentials
 from infra.components.container_host import ContainerHost, ContainerHostArgs
-from infra.components.host_files import HostFile, HostFolder, host_files, run_steps
+from infra.components.host_files import HostFile, HostFolder, host_files, last_line, run_steps
 from infra.components.machine import Machine
 from infra.components.object_storage import ObjectStorage
 from infra.components.queue_manager import QueueManager, credential_file, new_token
@@ -91,7 +91,7 @@ class GpuHost(pulumi.ComponentResource):
         steps = self._bootstrap(share.mount_command, scratch)
         self.machine = replace(self.machine, ready=(list(steps.values())[-1],))
         self.address = self.machine.address
-        self.tailnet_address = steps["tailnet"].stdout.apply(lambda printed: printed.strip().splitlines()[-1])
+        self.tailnet_address = last_line(steps["tailnet"])
         engine = ContainerHost(
             f"{name}-engine",
             ContainerHostArgs(

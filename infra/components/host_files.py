@@ -82,6 +82,12 @@ def run_steps(
     return done
 
 
+def last_line(done: command.remote.Command) -> pulumi.Output[str]:
+    """What a step printed last. No secret, although the step may have read one: its text decides what it prints."""
+    printed: pulumi.Output[str] = done.stdout.apply(lambda text: text.strip().splitlines()[-1])
+    return pulumi.Output.unsecret(printed)
+
+
 _UNPACK = """
 staging=$(mktemp /run/comfyume-XXXXXX)
 trap 'rm -f -- "$staging"' EXIT

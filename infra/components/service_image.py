@@ -28,7 +28,7 @@ class ServiceImage(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ServiceImageArgs, opts: pulumi.ResourceOptions) -> None:
         super().__init__("comfyume:images:ServiceImage", name, None, opts)
-        self.reference = args.naming.image(args.service, content_of(args.service, args.build_args))
+        self.reference = args.naming.image(args.service, content_of(args.service, args.build_args, REPOSITORY))
         self.built = docker.Image(
             name,
             image_name=self.reference,
