@@ -13,6 +13,17 @@ from infra.rehearsal.machine_image import ensure_images
 SMALL = Path(__file__).with_name("small")
 
 
+SECONDS = 1200
+"""What a test of the engine may take on a machine that is busy with other things."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the engine's tests the time that a slow machine needs."""
+    for item in items:
+        if item.get_closest_marker("engine"):
+            item.add_marker(pytest.mark.timeout(SECONDS))
+
+
 @pytest.fixture(scope="session")
 def pulumi_cli() -> Path:
     """The engine's executable."""
