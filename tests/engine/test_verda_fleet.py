@@ -1,6 +1,9 @@
 """GPU hosts under the real engine: rented once, deleted only after a backup, known to the state whatever happens."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +15,7 @@ from infra.rehearsal import made_up
 from infra.rehearsal.automation import Rehearsal
 from infra.rehearsal.outcomes import Outcome
 from infra.rehearsal.providers.cloud import Fault
+from infra.rehearsal.providers.install import REPOSITORY
 from infra.verda.backup import WAIVER_VARIABLE
 from infra.verda.orphans import all_billed, find_orphans, ids_in_state
 from tests.engine.killing import in_background, kill_engine, still_running
@@ -189,6 +193,30 @@ def test_a_machine_that_verda_lost_leaves_the_state_with_a_refresh(fleet: Fleet)
     fleet.rehearsal.refresh()
 
     assert fleet.known() == []
+
+
+def test_the_search_for_orphans_reads_the_state_and_the_credentials_by_itself(fleet: Fleet) -> None:
+    fleet.up(0)
+    lost = fleet.room.api().volumes.ensure(name="comfyume-staging-lost", type_="NVMe", size=50, location="FIN-01")
+    home = fleet.rehearsal.folder / "home" / "bin"
+    found = subprocess.run(
+        [sys.executable, "-m", "infra.verda", "orphans", "--stack", "staging", "--json"],
+        cwd=fleet.rehearsal.folder / "project",
+        env={
+            **os.environ,
+            **fleet.rehearsal.environment,
+            "PYTHONPATH": str(REPOSITORY),
+            "PATH": f"{home}:{os.environ['PATH']}",
+        },
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    fleet.shown.extend([found.stdout, found.stderr])
+
+    assert (found.returncode, found.stderr) == (1, "")
+    assert [thing["id"] for thing in json.loads(found.stdout)] == [lost.id]
 
 
 def test_a_targeted_destroy_and_a_whole_one_back_up_first_and_keep_the_volumes(fleet: Fleet) -> None:

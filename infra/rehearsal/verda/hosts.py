@@ -14,6 +14,8 @@ from infra.rehearsal import machines
 from infra.rehearsal.verda.store import Store, now, short_id
 
 BACKUP = "comfyume-backup create "
+HOST_KEY = "ssh_host_ed25519_key"
+PORT = "port"
 IMAGE_BYTES = 256 * 1024 * 1024
 
 
@@ -45,7 +47,7 @@ class Hosts:
             authorized_client_keys=asyncssh.import_authorized_keys("\n".join(authorized_keys)),
             process_factory=lambda process: self._answer(name, folder, process),
         )
-        (folder / "port").write_text(str(server.get_port()))
+        (folder / PORT).write_text(str(server.get_port()))
         self._servers[name] = server
         return f"127.0.0.1:{server.get_port()}"
 
@@ -61,6 +63,8 @@ class Hosts:
         if server is not None:
             server.close()
             await server.wait_closed()
+            for left in (HOST_KEY, PORT):
+                (self._store.cloud.folder / "machines" / name / left).unlink(missing_ok=True)
         if machines.find_by_name(self._store.cloud.folder, name) is not None:
             await asyncio.to_thread(machines.remove_machine, self._store.cloud.folder, name)
 
@@ -108,7 +112,7 @@ class Hosts:
 
     @staticmethod
     def _host_key(folder: Path) -> asyncssh.SSHKey:
-        path = folder / "ssh_host_ed25519_key"
+        path = folder / HOST_KEY
         if not path.exists():
             asyncssh.generate_private_key("ssh-ed25519").write_private_key(path)
         return asyncssh.read_private_key(path)
@@ -116,5 +120,5 @@ class Hosts:
     @staticmethod
     def _former_port(folder: Path) -> int:
         """The port of a machine that was there before this process, 0 for a new one."""
-        path = folder / "port"
+        path = folder / PORT
         return int(path.read_text()) if path.exists() else 0
