@@ -35,7 +35,7 @@ class ContainerRow(Panel):
 
 
 class HostRow(Panel):
-    """A machine, or a serverless deployment; `silent` counts containers that should answer and do not."""
+    """A machine, or a serverless deployment; of `containers` that can be asked, `silent` are not well."""
 
     name: str
     role: str
@@ -144,6 +144,6 @@ class StackWatch:
 
 
 def _host_row(rows: list[ContainerRow], **facts: object) -> HostRow:
-    own = [row for row in rows if row.host == facts["name"]]
-    silent = sum(row.health in ("silent", "unhealthy") for row in own)
+    own = [row for row in rows if row.host == facts["name"] and row.health != "unknown"]
+    silent = sum(row.health != "healthy" for row in own)
     return HostRow.model_validate({**facts, "containers": len(own), "silent": silent})

@@ -9,8 +9,8 @@ from services.domain.errors import NotFound
 
 router = APIRouter()
 
-_FILES = {file.name: file for file in sorted((HERE / "static").iterdir()) if file.suffix in (".js", ".css")}
-_TYPES = {".js": "text/javascript", ".css": "text/css"}
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_FILES = {file.name: file for file in sorted((HERE / "static").iterdir()) if file.suffix in _TYPES}
 
 
 @router.get("/")

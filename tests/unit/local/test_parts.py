@@ -24,7 +24,7 @@ def parts(folder: WorkshopFolder, **values: object) -> dict[str, Part]:
 
 
 def test_the_parts_start_in_the_order_in_which_they_need_each_other(folder: WorkshopFolder) -> None:
-    expected = ["redis", "queue-manager", "worker-1", "worker-2", "sign-in", "web-ui-user001", "front-door"]
+    expected = ["redis", "queue-manager", "worker-1", "worker-2", "sign-in", "console", "web-ui-user001", "front-door"]
     assert list(parts(folder, workers=2)) == expected
 
 
