@@ -13,12 +13,10 @@ no credential is read, and the program runs in this process (`command_line.py` i
 
 from __future__ import annotations
 
-import gc
 import json
 import runpy
 import secrets
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -148,8 +146,6 @@ class Rehearsal:
         except Exception as error:  # the program runs in here too: it may raise anything
             outcome.error = str(error) or type(error).__name__
         outcome.seconds = time.monotonic() - begun
-        if outcome.error:
-            _forget_unfinished_program()
         outcome.text = "\n".join([*lines, outcome.error])
         if outcome.error and not may_fail:
             raise DeploymentFailed(outcome)
@@ -187,12 +183,3 @@ class Rehearsal:
             if (self.source / name).exists():
                 shutil.copyfile(self.source / name, project / name)
         return StackFile(project / f"Pulumi.{self.stack}.yaml", self._passphrase)
-
-
-def _forget_unfinished_program() -> None:
-    """A program that was cut off leaves coroutines that complain when they are collected: so collect them, quietly."""
-    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
-    try:
-        gc.collect()
-    finally:
-        sys.unraisablehook = hook
