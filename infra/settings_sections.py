@@ -114,7 +114,7 @@ class AccessSettings(Section):
 
     public_keys: list[SshPublicKey] = Field(
         min_length=1,
-        description="Public SSH keys of the operators, operator_private_key's among them.",
+        description="Public SSH keys of the operators; the first is that of operator_private_key.",
     )
     rustdesk: bool = Field(default=False, description="Open ports 21115 to 21119 for RustDesk on the app host.")
 

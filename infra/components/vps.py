@@ -41,18 +41,17 @@ class Vps(pulumi.ComponentResource):
         super().__init__("comfyume:machines:Vps", name, None, opts)
         self._name, self._args = name, args
         self._hetzner = args.providers.hcloud
-        keys = [
-            hcloud.SshKey(
-                f"{name}-key-{number}",
-                name=args.naming.of(f"operator-{number}"),
-                public_key=key,
-                labels=args.naming.labels,
-                opts=self._child(),
-            )
-            for number, key in enumerate(args.settings.access.public_keys, start=1)
-        ]
+        # The first key gets in at first boot; who else may, and who no longer, is a bootstrap step's business. A change
+        # of the machine's own list would replace the machine.
+        key = hcloud.SshKey(
+            f"{name}-key",
+            name=args.naming.of("operator"),
+            public_key=args.settings.access.public_keys[0],
+            labels=args.naming.labels,
+            opts=self._child(),
+        )
         address, volume = self._address(), self._volume()
-        server = self._server(address, self._firewall(), keys)
+        server = self._server(address, self._firewall(), key)
         attachment = hcloud.VolumeAttachment(
             f"{name}-data",
             volume_id=volume.id.apply(int),
@@ -124,7 +123,7 @@ class Vps(pulumi.ComponentResource):
             opts=self._child(),
         )
 
-    def _server(self, address: hcloud.PrimaryIp, firewall: hcloud.Firewall, keys: list[hcloud.SshKey]) -> hcloud.Server:
+    def _server(self, address: hcloud.PrimaryIp, firewall: hcloud.Firewall, key: hcloud.SshKey) -> hcloud.Server:
         wanted, access = self._args.settings.app_host, self._args.settings.access
         protection = self._args.settings.protection
         kept = first_boot_is_kept(self._name, protection)
@@ -135,8 +134,8 @@ class Vps(pulumi.ComponentResource):
             server_type=wanted.server_type,
             image=wanted.operating_system,
             location=wanted.location,
-            ssh_keys=[key.id for key in keys],
-            user_data=render_cloud_init(access.public_keys, distribution=wanted.operating_system.partition("-")[0]),
+            ssh_keys=[key.id],
+            user_data=render_cloud_init(access.public_keys[:1], distribution=wanted.operating_system.partition("-")[0]),
             public_nets=[hcloud.ServerPublicNetArgs(ipv4=address.id.apply(int), ipv4_enabled=True, ipv6_enabled=False)],
             firewall_ids=[firewall.id.apply(int)],
             keep_disk=True,

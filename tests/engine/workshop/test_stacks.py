@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.components import service_image
+from infra.components import service_image, vps
 from infra.rehearsal.automation import Rehearsal
 from infra.rehearsal.workshop import rehearsed_workshop
 from services.domain.stack_outputs import StackOutputs
@@ -90,7 +90,7 @@ def test_a_changed_service_rebuilds_and_restarts_that_service_only(
         shutil.copytree(
             service_image.REPOSITORY / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", ".*")
         )
-    edited = tmp_path / "services" / "auth" / "pages.py"
+    edited = tmp_path / "services" / "auth" / "app.py"
     edited.write_text(edited.read_text() + "\n# one more line\n")
     with monkeypatch.context() as patched:
         patched.setattr(service_image, "REPOSITORY", tmp_path)
@@ -99,16 +99,18 @@ def test_a_changed_service_rebuilds_and_restarts_that_service_only(
     assert "app-host-engine-image-auth" in changed
 
 
-def test_a_changed_first_boot_never_replaces_the_server_silently(deployed: Rehearsal) -> None:
-    refused = deployed.with_setting("comfyume:access.rustdesk", True).preview(may_fail=True)
+def test_a_changed_first_boot_never_replaces_the_server_silently(
+    deployed: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vps, "render_cloud_init", lambda *_, **__: "#cloud-config\npackages: [htop]\n")
+    refused = deployed.preview(may_fail=True)
     assert not refused.ok
     assert "app-host" in refused.error and "protect" in refused.error
     kept = deployed.with_setting("comfyume:protection.keep_as_built", ["app-host"]).preview()
     assert "app-host" not in {step.name for step in kept.changes}
     deployed.with_setting("comfyume:protection", {"allow_replacement": ["app-host"]})
     assert "app-host" in {step.name for step in deployed.preview().changes}
-    deployed.with_setting("comfyume:protection", None).with_setting("comfyume:access.rustdesk", None)
-    assert deployed.preview(expect_no_changes=True).ok
+    deployed.with_setting("comfyume:protection", None)
 
 
 def test_a_wrong_key_stops_the_engine_before_anything_is_registered(deployed: Rehearsal) -> None:
