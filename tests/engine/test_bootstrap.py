@@ -15,7 +15,10 @@ import pytest
 from infra.rehearsal import machines
 from infra.rehearsal.docker_engine import DockerUnavailable, running_engine
 from infra.remote import ensure
+from infra.remote.ensure.system import INSTALL_MISSING, VENDOR_SOURCE
 from infra.remote.ensure.tailnet import AUTH_KEY
+from infra.remote.host_key import HostKeyProvider
+from infra.remote.shell import script
 from infra.remote.steps import Step
 from services.domain.errors import Unavailable
 from tests.engine.prepared import (
@@ -37,6 +40,39 @@ from tests.support.wait import wait_for
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 JOIN_KEY = b"tskey-auth-canary"
+VENDOR = r"""
+set -eu
+mkdir -p /tmp/vendor/content/opt /tmp/vendor/content/DEBIAN /root/apt-away
+mv /etc/apt/sources.list* /root/apt-away/  # the distribution's own are out of reach here, and not what is tried
+mkdir -p /etc/apt/sources.list.d
+cd /tmp/vendor
+echo 'from the vendor' > content/opt/comfyume-try
+printf 'Package: comfyume-try
+Version: 1
+Architecture: all
+Maintainer: vendor
+Description: try
+' > content/DEBIAN/control
+dpkg-deb --build content try.deb
+{ cat content/DEBIAN/control
+  printf 'Filename: ./try.deb
+Size: %s
+SHA256: %s
+' "$(stat -c %s try.deb)" "$(sha256sum try.deb | cut -d' ' -f1)"
+} > Packages
+{ printf 'Date: %s
+SHA256:
+' "$(date -Ru)"
+  printf ' %s %s Packages
+' "$(sha256sum Packages | cut -d' ' -f1)" "$(stat -c %s Packages)"
+} > Release
+gpg --batch --passphrase '' --quick-generate-key vendor ed25519 sign never
+gpg --batch --armor --export vendor > key.asc
+gpg --batch --clearsign --output InRelease Release
+chmod -R a+rX /tmp/vendor
+"""
+"""A vendor's package source on the machine's own disk: one package, signed."""
+
 TOKENS = {worker: f"cme_canary_{worker}".encode() for worker in WORKERS}
 SCRATCH_POINT = "/mnt/try"
 
@@ -284,6 +320,15 @@ def test_another_tailnet_address_than_expected_is_a_refusal_and_the_machine_leav
     assert rejoined.splitlines() == ["tailnet: changed (joined)", room.app.machine.tailnet_address]
 
 
+def test_joining_without_key_and_without_identity_says_what_is_missing(room: Room) -> None:
+    room.gpu.inside("tailscale logout")
+
+    said = room.gpu.refusal(gpu_step(room, "tailnet"))
+
+    assert "No key was given and no identity was restored" in said
+    assert room.gpu.step(gpu_step(room, "tailnet"), JOIN_KEY).endswith(room.gpu.machine.tailnet_address)
+
+
 def test_the_keys_are_in_memory_for_their_container_and_nowhere_on_the_disk(room: Room) -> None:
     for worker, token in TOKENS.items():
         path = f"/run/comfyume/keys/{worker}/token"
@@ -415,10 +460,41 @@ def test_a_secret_file_arrives_whole_for_its_owner_alone(room: Room) -> None:
     assert room.app.inside("cat /etc/comfyume/secrets/token") == "canary'$(id)"
 
 
+def test_a_vendors_package_is_installed_with_the_vendors_own_key_alone(room: Room) -> None:
+    room.app.inside(VENDOR)
+    fingerprint = room.app.inside(
+        "gpg --list-keys --with-colons vendor | sed -n 's/^fpr:*\\([0-9A-F]*\\):$/\\1/p' | head -n 1"
+    )
+
+    stranger, first, second = _vendor_step("0" * 40), _vendor_step(fingerprint), _vendor_step(fingerprint)
+
+    assert "is not the one with fingerprint" in room.app.refusal(stranger)
+    assert room.app.try_inside("ls /etc/apt/sources.list.d/vendor.list").returncode != 0
+    assert room.app.step(first) == "vendor: changed (installed comfyume-try)"
+    assert room.app.step(second) == "vendor: unchanged"
+    assert room.app.inside("cat /opt/comfyume-try") == "from the vendor"
+
+
+def _vendor_step(fingerprint: str) -> Step:
+    source = f"vendor_source vendor file:///tmp/vendor/key.asc {fingerprint} 'file:/tmp/vendor ./'"
+    body = f"[ -e /opt/comfyume-try ] || {source}\ninstall_missing comfyume-try\n"
+    return Step("vendor", script("vendor", INSTALL_MISSING + VENDOR_SOURCE + body), "")
+
+
 def test_a_service_that_is_not_there_or_a_number_that_is_taken_is_said(room: Room) -> None:
     assert "no service redis" in room.app.refusal(ensure.ensure_service_running("redis"))
     assert "belongs to the user comfyume already" in room.app.refusal(ensure.ensure_user("other", 10001))
     assert "has number 10001 where 10002 is due" in room.app.refusal(ensure.ensure_user("comfyume", 10002))
+
+
+def test_the_host_key_is_learned_from_the_machine_and_kept(room: Room) -> None:
+    asked = {"address": room.app.machine.address, "identity": "1", "port": 22, "host_key": None}
+
+    made = HostKeyProvider().create(asked)
+
+    assert made.id == "1"
+    assert made.outs is not None
+    assert made.outs["host_key"] == room.app.inside("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub")
 
 
 def test_no_session_comes_about_with_another_host_key_or_another_key(room: Room, tmp_path: Path) -> None:
