@@ -16,10 +16,14 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tests.benchmarks import (
     measure_claim,
+    measure_containers,
     measure_dispatch,
+    measure_door,
     measure_durability,
     measure_events,
+    measure_frontends,
     measure_noop,
+    measure_page,
     measure_recovery,
     measure_submit,
 )
@@ -37,8 +41,14 @@ MEASUREMENTS: dict[str, Measurement] = {
     "events": measure_events.measure,
     "recovery": measure_recovery.measure,
     "durability": measure_durability.measure,
+    "door": measure_door.measure,
+    "frontends": measure_frontends.measure,
+    "page": measure_page.measure,
+    "containers": measure_containers.measure,
 }
-QUICK_SKIPS = ("durability",)
+QUICK_SKIPS = ("durability", "door", "frontends", "page")
+ONLY_WHEN_NAMED = ("containers",)
+"""Builds images first, which takes minutes and needs a Docker engine: `--only containers`."""
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 NO_PEERS = (
@@ -60,7 +70,8 @@ def read_arguments() -> argparse.Namespace:
 
 async def run(arguments: argparse.Namespace, console: Console) -> list[Row]:
     """All wanted measurements, one after the other, with a line that says what runs."""
-    names = arguments.only or [name for name in MEASUREMENTS if not (arguments.quick and name in QUICK_SKIPS)]
+    skipped = ONLY_WHEN_NAMED + (QUICK_SKIPS if arguments.quick else ())
+    names = arguments.only or [name for name in MEASUREMENTS if name not in skipped]
     columns = (SpinnerColumn(), TextColumn("{task.completed}/{task.total} {task.description}"), TimeElapsedColumn())
     rows: list[Row] = []
     with Progress(*columns, console=console, refresh_per_second=2) as progress:

@@ -1,9 +1,11 @@
 """The machine under the measurements: which core is whose, CPU time as the scheduler counts it, what to note."""
 
+import contextlib
 import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 NS_PER_US = 1000
@@ -69,3 +71,14 @@ def peers_python() -> Path | None:
 def wrk() -> str | None:
     """Where the load generator wrk is; None where it is not installed."""
     return shutil.which("wrk")
+
+
+@contextlib.contextmanager
+def every_core() -> Iterator[None]:
+    """Let this process, and what it starts meanwhile, use every core: for what is measured as a whole machine."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, _all_cores())
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import ssl
 import time
 from collections.abc import Mapping
 from typing import cast
@@ -29,8 +30,9 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
 
     @classmethod
-    async def connect(cls, port: int) -> "HttpConnection":
-        _, protocol = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+    async def connect(cls, port: int, trust: ssl.SSLContext | None = None) -> "HttpConnection":
+        """Connect; with `trust` over TLS, as a browser does."""
+        _, protocol = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port, ssl=trust)
         return protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -60,7 +60,7 @@ class Container:
 
     def __init__(
         self, image: str, *, network: Network, name: str, environment: dict[str, str], mounts: dict[Path, str],
-        command: tuple[str, ...] = (),
+        command: tuple[str, ...] = (), limits: tuple[str, ...] = HARDENED,
     ) -> None:  # fmt: skip
         options = [f"--env={name}={value}" for name, value in environment.items()]
         options += [f"--volume={source}:{target}:ro" for source, target in mounts.items()]
@@ -73,13 +73,19 @@ class Container:
             "/tmp",
         )
         place = ("--network", network.name, "--network-alias", name)
-        self.id = docker("run", "--detach", *place, *HARDENED, *tmpfs, *options, image, *command)
+        self.id = docker("run", "--detach", *place, *limits, *tmpfs, *options, image, *command)
 
     @property
     def state(self) -> dict[str, Any]:
         """Docker's own view of the container."""
         state: dict[str, Any] = json.loads(docker("inspect", "--format", "{{json .State}}", self.id))
         return state
+
+    @property
+    def address(self) -> str:
+        """Where this machine reaches it; may be another one after a restart."""
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return docker("inspect", "--format", form, self.id)
 
     def is_healthy(self) -> bool:
         """Whether the image's own health check passed; raises when the container ended."""
