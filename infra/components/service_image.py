@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from infra.content import REPOSITORY, content_of
+from infra.content import REPOSITORY as REPOSITORY
+from infra.content import content_of
 from infra.naming import Naming
 
 
