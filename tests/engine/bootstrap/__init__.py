@@ -1,0 +1,1 @@
+"""The bootstrap steps on rehearsed machines."""
