@@ -28,7 +28,8 @@ from pulumi import automation
 from infra.rehearsal import engine, made_up
 from infra.rehearsal.outcomes import DeploymentFailed, Outcome
 from infra.rehearsal.providers.cloud import FOLDER_VARIABLE, Cloud
-from infra.rehearsal.providers.install import REPOSITORY, install
+from infra.rehearsal.providers.install import install
+from infra.rehearsal.providers.schema import REPOSITORY
 from infra.rehearsal.stack_file import StackFile
 
 MACHINES_VARIABLE = "COMFYUME_REHEARSAL_MACHINES"
@@ -160,7 +161,8 @@ class Rehearsal:
                 pulumi_command=automation.PulumiCommand(root=str(self.folder / "home"), skip_version_check=True),
             )
             options.program = self._program
-            self._selected = _Stack.create_or_select(self.stack, automation.LocalWorkspace(**vars(options)))
+            workspace = automation.LocalWorkspace(**vars(options))
+            self._selected = _Stack(self.stack, workspace, automation.StackInitMode.CREATE_OR_SELECT)
         return self._selected
 
     def _program(self) -> None:

@@ -15,7 +15,7 @@ from infra.rehearsal import made_up
 from infra.rehearsal.automation import Rehearsal
 from infra.rehearsal.outcomes import Outcome
 from infra.rehearsal.providers.cloud import Fault
-from infra.rehearsal.providers.install import REPOSITORY
+from infra.rehearsal.providers.schema import REPOSITORY
 from infra.verda.backup import WAIVER_VARIABLE
 from infra.verda.orphans import all_billed, find_orphans, ids_in_state
 from tests.engine.killing import in_background, kill_engine, still_running
@@ -58,6 +58,9 @@ class Fleet:
         self.shown.append(outcome.text)
         return outcome
 
+    def refresh(self, **options: Any) -> None:
+        self.rehearsal._run("refresh", self.rehearsal._stack.refresh, False, show_secrets=False, **options)
+
     def secrets_shown(self) -> list[str]:
         """The secret settings that stand in anything printed or stored so far."""
         stored = [(self.room.cloud.folder / name).read_text() for name in ("cloud.json", "calls.jsonl")]
@@ -82,6 +85,7 @@ def fleet(pulumi_cli: Path, tmp_path: Path) -> Iterator[Fleet]:
 
 def test_hosts_come_and_go_with_a_backup_each_and_find_their_volumes_again(fleet: Fleet) -> None:
     empty, two = fleet.up(0), fleet.up(2)
+    fleet.refresh(expect_no_changes=True)
     quiet = fleet.rehearsal.preview(expect_no_changes=True)
     scratch = {volume["id"] for volume in fleet.room.things("volumes") if volume["name"] == "fleet-gpu-1-scratch"}
 

@@ -52,7 +52,9 @@ class _Introspection:
 
     def _resource(self, fqn: str, name: str) -> dict[str, Any]:
         class_ = getattr(importlib.import_module(fqn), name)
-        arguments = getattr(inspect.getmodule(class_), f"{name}Args", None)
+        module = inspect.getmodule(class_)
+        # `ServerNetworkArgs` may be a nested object's name already; the resource's is then `ServerNetworkInitArgs`.
+        arguments = getattr(module, f"{name}InitArgs", None) or getattr(module, f"{name}Args", None)
         outputs = sorted(_types.resource_types(class_))
         return {"inputs": {} if arguments is None else self._properties(arguments), "outputs": outputs}
 
