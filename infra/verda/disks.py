@@ -77,9 +77,9 @@ class VerdaVolumeProvider(VerdaProvider):
 
 
 def _seen(volume: Volume) -> Props:
+    """What of it stays as it is; its status follows the machines and would show as drift after every `up`."""
     return {
         "size": volume.size,
-        "status": volume.status,
         "pseudo_path": volume.pseudo_path or "",
         "monthly_price": volume.monthly_price or 0.0,
     }
@@ -188,7 +188,6 @@ class VerdaVolume(Resource, module="verda", name="Volume"):
     `adopt_id` takes over a volume that exists instead of making one.
     """
 
-    status: pulumi.Output[str]
     pseudo_path: pulumi.Output[str]
     monthly_price: pulumi.Output[float]
 
@@ -204,7 +203,7 @@ class VerdaVolume(Resource, module="verda", name="Volume"):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {"name": name, "type": type, "size": size, "location": location, "adopt_id": adopt_id}
-        outputs = dict.fromkeys(("status", "pseudo_path", "monthly_price"))
+        outputs = dict.fromkeys(("pseudo_path", "monthly_price"))
         super().__init__(VerdaVolumeProvider(), resource_name, {**props, **outputs}, opts)
 
 
