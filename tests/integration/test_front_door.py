@@ -1,9 +1,12 @@
 """nginx with the product's configuration: who gets through, and what arrives behind it unchanged."""
 
 import base64
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +15,7 @@ from pydantic import SecretStr
 from services.auth.accounts import Accounts
 from services.domain.front_door import FrontDoor, WorkspaceAddress
 from services.domain.names import Role
+from services.frontend.page_files import ensure_page_files
 from tests.support.front_door import FrontDoorProcess, SignInProcess, make_certificate, upstream
 from tests.support.ports import free_port
 from tests.support.wait import wait_for
@@ -20,6 +24,10 @@ pytestmark = pytest.mark.slow
 
 NAMES = ("anna", "bob")
 SECRET = "only-the-door-knows"
+PAGE = Path(str(files("comfyui_frontend_package"))) / "static"
+SCRIPT = next((PAGE / "assets").glob("index-*.js")).relative_to(PAGE).as_posix()
+STYLE = "materialdesignicons.min.css"
+FONT = "fonts/inter-latin-normal.woff2"
 
 
 @dataclass
@@ -47,6 +55,7 @@ class Room:
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     folder = tmp_path_factory.mktemp("door")
     certificate, key = make_certificate(folder)
+    ensure_page_files(folder / "page")
     passwords = {name: f"{name}'s own password" for name in (*NAMES, "teacher")}
     with ExitStack() as stack:
         queue = stack.enter_context(upstream())
@@ -59,6 +68,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
         door = FrontDoor(
             http_port=free_port(), https_port=free_port(), listen="127.0.0.1", certificate=certificate,
             certificate_key=key, run_dir=folder, auth=sign_in.address, queue_manager=queue,
+            page_dir=folder / "page", user="root" if os.geteuid() == 0 else None,
             workspaces=[WorkspaceAddress(name=name, address=stack.enter_context(upstream())) for name in NAMES],
             door_secret=SecretStr(SECRET),
         )  # fmt: skip
@@ -158,6 +168,44 @@ def test_every_answer_has_the_security_headers(room: Room, path: str) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["strict-transport-security"].startswith("max-age=")
     assert "nginx/" not in answer.headers["server"]
+
+
+@pytest.mark.parametrize(("path", "encoding"), [(SCRIPT, "gzip"), (STYLE, "gzip"), (FONT, None)])
+def test_the_pages_files_come_from_the_door_itself_and_compressed(room: Room, path: str, encoding: str | None) -> None:
+    with room.client("anna") as browser:
+        answer = browser.get(f"/anna/{path}", headers={"Accept-Encoding": "gzip, br"})
+        plain = browser.get(f"/anna/{path}", headers={"Accept-Encoding": "identity"})
+    assert (answer.status_code, answer.headers.get("content-encoding")) == (200, encoding)
+    assert (plain.status_code, plain.headers.get("content-encoding")) == (200, None)
+    assert answer.content == plain.content == (PAGE / path).read_bytes()
+    assert answer.headers["content-type"] == plain.headers["content-type"] != "application/octet-stream"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_file_whose_name_has_a_digest_is_never_asked_for_again_and_others_are_not_sent_again(room: Room) -> None:
+    with room.client("anna") as browser:
+        assert browser.get(f"/anna/{SCRIPT}").headers["cache-control"] == "public, max-age=31536000, immutable"
+        for path in (STYLE, FONT):
+            answer = browser.get(f"/anna/{path}")
+            assert answer.headers["cache-control"] == "no-cache"
+            again = browser.get(f"/anna/{path}", headers={"If-None-Match": answer.headers["etag"]})
+            assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", [SCRIPT, STYLE, "assets/../../accounts", "assets/..%2f..%2fsession-keys"])
+def test_without_a_session_the_door_sends_no_file(room: Room, path: str) -> None:
+    with room.client() as stranger:
+        answer = stranger.send(httpx.Request("GET", httpx.URL(f"{room.process.url}/anna/{path}")))
+    assert answer.status_code in (400, 401, 404), answer.text
+
+
+@pytest.mark.parametrize("path", ["assets/nothing.js", "assets/", "assets/..%2fmade-from"])
+def test_the_door_sends_no_other_file_than_the_pages(room: Room, path: str) -> None:
+    with room.client("anna") as browser:
+        answer = browser.send(browser.build_request("GET", httpx.URL(f"{room.process.url}/anna/{path}")))
+    assert b"comfyui_frontend_package" not in answer.content
+    assert answer.status_code in (200, 404)
+    assert answer.status_code == 404 or answer.json()["path"] == f"/{path}"  # what the door does not have is asked for
 
 
 def test_the_public_health_page_says_what_answers_and_nothing_else(room: Room) -> None:
