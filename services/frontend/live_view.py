@@ -22,6 +22,9 @@ from services.frontend.stock_history import OPEN_STATES, Job, failed, interrupte
 RECONNECT_SECONDS = 0.5
 REMEMBERED_CLIENTS = 64
 REMEMBERED_ENDS = 256
+REMEMBERED_RUNS = 16
+HALF_OPEN_SECONDS = 60.0
+"""A tab whose line broke silently counts as connected for so long, until the heartbeat finds out."""
 
 _log = structlog.get_logger(__name__)
 _ENDED = ("job.succeeded", "job.failed", "job.cancelled", "job.dead")
@@ -43,6 +46,9 @@ class Run:
     progress_state: Any = None
     executing: Any = None
     ending: tuple[str, Any] | None = None
+    missed: bool = False
+    """Whether the tab that asked for it was away when it ended."""
+    ended_at: float = 0.0
 
     def note(self, kind: str, data: Any) -> None:
         """Keep what a new tab needs to see of this message."""
@@ -81,6 +87,7 @@ class LiveView:
         self._last_event: str | None = None
         self._submitters: dict[str, None] = {}
         self._ended: dict[str, None] = {}
+        self._ended_runs: dict[str, Run] = {}
         self.followed = asyncio.Event()
 
     # -- what the routes ask -------------------------------------------------------------------------------------
@@ -111,6 +118,21 @@ class LiveView:
             if run.running and self._concerns(socket, run):
                 for kind, data in run.repeat():
                     socket.send(kind, data)
+        self._show_missed(socket)
+
+    def _show_missed(self, socket: BrowserSocket) -> None:
+        """Show a tab that comes back what ended while it was away, as it would have seen it."""
+        replaces_another = any(other is not socket and other.client_id == socket.client_id for other in self._sockets)
+        oldest = asyncio.get_running_loop().time() - HALF_OPEN_SECONDS
+        for job_id, run in list(self._ended_runs.items()):
+            if run.client_id != socket.client_id or not (run.missed or (replaces_another and run.ended_at > oldest)):
+                continue
+            del self._ended_runs[job_id]
+            for kind, data in run.repeat():
+                socket.send(kind, data)
+            if run.ending is not None:
+                socket.send(*run.ending)
+            socket.send("executing", {"node": None, "prompt_id": job_id})
 
     # -- following the events ------------------------------------------------------------------------------------
 
@@ -202,12 +224,21 @@ class LiveView:
         self._runs.pop(job_id, None)
         _remember(self._ended, job_id, REMEMBERED_ENDS)
         if run.running or run.ending:
-            ending = _ending(job_id, run, job)
-            if ending is not None:
-                self._tell(run, *ending)
+            run.ending = _ending(job_id, run, job)
+            if run.ending is not None:
+                self._tell(run, *run.ending)
         self._sockets.broadcast("status", self.status())
         if run.shown:  # said of a job that only waited, it would take the running one's marks off the canvas
             self._tell(run, "executing", {"node": None, "prompt_id": job_id})
+            self._keep_for_return(job_id, run)
+
+    def _keep_for_return(self, job_id: str, run: Run) -> None:
+        """Remember an ended run for the tab that asked for it, in case it was away."""
+        run.missed = not any(socket.client_id == run.client_id for socket in self._sockets)
+        run.ended_at = asyncio.get_running_loop().time()
+        self._ended_runs[job_id] = run
+        while len(self._ended_runs) > REMEMBERED_RUNS:
+            del self._ended_runs[next(iter(self._ended_runs))]
 
     def _take_frame(self, frame: bytes) -> None:
         """A preview: sixteen bytes of job id, then ComfyUI's own frame."""

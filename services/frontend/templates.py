@@ -6,10 +6,10 @@ what somebody saved.
 
 import json
 from functools import lru_cache
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from services.domain.errors import NotFound
 
@@ -66,11 +66,14 @@ def _titles() -> dict[str, str]:
 
 
 def card(title: str) -> bytes:
-    """A plain picture for a template's card: the package comes without its makers' pictures."""
+    """A plain picture for a template's card, of a colour that follows from its title, which the page writes below.
+
+    The package comes without its makers' pictures.
+    """
+    hue = crc32(title.encode()) % 360
     return (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 300"><rect width="400" height="300" fill="#232326"/>'
-        '<circle cx="60" cy="150" r="10" fill="#4c8dff"/><circle cx="340" cy="150" r="10" fill="#4c8dff"/>'
-        '<path d="M70 150C160 60 240 240 330 150" fill="none" stroke="#4c8dff" stroke-width="4"/>'
-        f'<text x="200" y="270" fill="#ededf0" font-family="sans-serif" font-size="18" text-anchor="middle">'
-        f"{escape(title)}</text></svg>"
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 400"><rect width="400" height="400" fill="#232326"/>'
+        f'<g fill="hsl({hue} 80% 65%)" stroke="hsl({hue} 80% 65%)"><circle cx="60" cy="200" r="10"/>'
+        '<circle cx="340" cy="200" r="10"/><path d="M70 200C160 110 240 290 330 200" fill="none" stroke-width="4"/>'
+        "</g></svg>"
     ).encode()

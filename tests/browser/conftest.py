@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.steps import new_context
-from tests.support.browser import chromium, keep_screenshot
+from tests.support.browser import SCREENSHOTS, chromium, keep_screenshot
 from tests.support.node_packs import NODE_PACKS
 from tests.support.workshop_room import Workshop, workshop_room
 
@@ -44,7 +44,13 @@ def _nothing_is_left_in_the_queue(workshop: Workshop) -> Iterator[None]:
 
 @pytest.fixture
 def page(context: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A tab; what it shows at the end of the test is kept."""
+    """A tab; what it shows at the end of the test is kept, and what it complained of."""
     page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: said.append(f"uncaught: {error}"))
+    page.on("requestfailed", lambda failed: said.append(f"failed: {failed.url} {failed.failure}"))
+    page.on("response", lambda answer: said.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
     yield page
     keep_screenshot(page, request.node.name)
+    (SCREENSHOTS / f"{request.node.name}.log").write_text("\n".join(said))

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.support.browser import PATIENCE_MS, load_graph, press_run, wait_until_usable
+from tests.support.browser import PATIENCE_MS, go_to, load_graph, press_run, wait_until_usable, watch_the_network
 from tests.support.workshop_room import Workshop, password_of
 
 SHOWN_PICTURES = "() => window.app.graph.nodes.flatMap(node => (node.imgs ?? []).map(image => image.src))"
@@ -19,12 +19,13 @@ def new_context(browser: Browser) -> BrowserContext:
     """One more person's browser."""
     context = browser.new_context(ignore_https_errors=True, viewport={"width": 1400, "height": 900})
     context.set_default_timeout(PATIENCE_MS)
+    watch_the_network(context)
     return context
 
 
 def sign_in(page: Page, workshop: Workshop, name: str) -> None:
     """Through the form of the landing page, to the participant's own graph."""
-    page.goto(workshop.door.url)
+    go_to(page, workshop.door.url)
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password_of(name))
     page.get_by_role("button", name="Open my workspace").click()

@@ -74,7 +74,7 @@ def test_an_uploaded_and_masked_picture_comes_back_changed_and_in_the_gallery(
     paint_a_mask(page)
     press_run(page)
     changed, mask = saved_picture(page, "changed"), saved_picture(page, "mask")
-    assert changed.getpixel((10, 10)) == (55, 195, 195)
+    assert changed.getpixel((10, 10)) == pytest.approx((55, 195, 195), abs=2)  # the editor's canvas rounds
     assert (mask.getpixel((10, 10)), mask.getpixel((128, 128))) == ((0, 0, 0), (255, 255, 255))
     expect_active(page, 0)
     open_sidebar(page, "Assets")

@@ -64,8 +64,7 @@ async def published_workflow(request: web.Request) -> web.Response:
     """One published workflow, which the page opens as a copy, or the picture on its card."""
     stem, _, ending = request.match_info["name"].rpartition(".")
     if ending == "json":
-        workflow = await workspace(request).queue.ask("GET", f"/api/workflows/{quote(stem, safe='')}")
-        return json_answer(workflow)
+        return json_answer(await workspace(request).queue.ask("GET", f"/api/workflows/{quote(stem, safe='')}"))
     if not stem or f".{ending}" not in templates.CARD_ENDINGS:
         raise NotFound("template: there is none of that name; look at the list.")
     return web.Response(body=templates.card(stem), content_type="image/svg+xml")

@@ -1,6 +1,7 @@
 """Workflows that the instructor publishes: who may, what is taken, and that every web UI offers them."""
 
 import json
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -13,6 +14,13 @@ CANVAS = {"nodes": [], "links": [], "version": 0.4}
 LESSON = "/api/workflows/Lesson 1 (easy)"
 
 
+@pytest.fixture(autouse=True)
+def _nothing_stays_published(room: Room) -> Iterator[None]:
+    yield
+    with room.queue.client("ines") as ines:
+        ines.delete(LESSON)
+
+
 def test_a_published_workflow_is_offered_in_every_web_ui_until_it_is_taken_back(room: Room) -> None:
     with room.queue.client("ines") as ines, room.alice.client() as alice, room.bob.client() as bob:
         assert alice.get("/api/workflow_templates").json() == {}
@@ -20,7 +28,7 @@ def test_a_published_workflow_is_offered_in_every_web_ui_until_it_is_taken_back(
         for browser in (alice, bob):
             assert browser.get("/api/workflow_templates").json() == {"workshop": ["Lesson 1 (easy)"]}
             offered = browser.get("/api/workflow_templates/workshop/Lesson%201%20(easy).json")
-            assert (offered.json(), offered.headers["Content-Type"]) == (CANVAS, "application/json; charset=utf-8")
+            assert (offered.json(), offered.headers["Content-Type"]) == (CANVAS, "application/json")
             card = browser.get("/api/workflow_templates/workshop/Lesson%201%20(easy).jpg")
             assert (card.status_code, card.headers["Content-Type"]) == (200, "image/svg+xml")
         assert ines.put(LESSON, json={**CANVAS, "version": 1}).status_code == 204

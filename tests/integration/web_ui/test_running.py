@@ -114,6 +114,22 @@ def test_a_reload_in_the_middle_of_a_run_shows_the_current_node_again(room: Room
             assert view.of_kind("execution_interrupted")[0]["prompt_id"] == prompt_id
 
 
+def test_a_tab_that_was_away_at_the_end_is_shown_the_end_once(room: Room) -> None:
+    with Tab(room.alice) as tab:
+        prompt_id = tab.run(slow_graph(1))
+        tab.until(lambda: "executing" in tab.kinds())
+    with room.alice.client() as http:
+        wait_for(lambda: prompt_id in http.get(f"/history/{prompt_id}").json(), "the job to end")
+        with Tab(room.alice, tab.client_id) as again, Tab(room.alice) as other:
+            again.until_ended(prompt_id)
+            assert [data["node"] for data in again.of_kind("executed")] == ["2"]
+            assert "execution_success" in again.kinds()
+            assert other.of_kind("executed") == []
+        with Tab(room.alice, tab.client_id) as later:
+            later.until_ended(later.run(picture_graph(0x778899)))
+            assert len(later.of_kind("executed")) == 1
+
+
 def test_a_restart_of_the_web_ui_in_the_middle_of_a_run_loses_nothing(room: Room) -> None:
     with Tab(room.alice) as tab:
         prompt_id = tab.run(slow_graph())
