@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from pulumi import automation
+from pulumi.automation._stack import StackInitMode
 
 from infra.rehearsal import engine, made_up
 from infra.rehearsal.outcomes import DeploymentFailed, Outcome
@@ -162,7 +163,7 @@ class Rehearsal:
             )
             options.program = self._program
             workspace = automation.LocalWorkspace(**vars(options))
-            self._selected = _Stack(self.stack, workspace, automation.StackInitMode.CREATE_OR_SELECT)
+            self._selected = _Stack(self.stack, workspace, StackInitMode.CREATE_OR_SELECT)
         return self._selected
 
     def _program(self) -> None:
