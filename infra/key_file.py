@@ -11,7 +11,7 @@ def private_key_file(stack: str, key: SecretStr) -> str:
     """A file that only this user can read, as `~/...`: ssh itself puts the user's home in place of the tilde.
 
     The path is an input of the Docker provider, so it has to read the same for every operator and in CI. Each key has a
-    file of its own: a rehearsal of the stack at the same time, with a made-up key, takes nothing away from a deployment.
+    file of its own: a rehearsal of the stack at the same time, with a made-up key, takes nothing from a deployment.
     """
     content = key.get_secret_value().rstrip("\n") + "\n"
     path = f"~/.cache/comfyume/{stack}-operator-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
