@@ -104,8 +104,8 @@ class VerdaRoom:
 
 
 @contextmanager
-def open_room(folder: Path) -> Iterator[VerdaRoom]:
-    """A room in a folder; VERDA_BASE_URL names it for as long as it is open."""
-    with running(folder) as url, pytest.MonkeyPatch.context() as patch:
+def open_room(folder: Path, *, machines: bool = False) -> Iterator[VerdaRoom]:
+    """A room in a folder; VERDA_BASE_URL names it for as long as it is open. With `machines` hosts are containers."""
+    with running(folder, machines=machines) as url, pytest.MonkeyPatch.context() as patch:
         patch.setenv(BASE_URL_VARIABLE, url)
         yield VerdaRoom(url, Cloud(folder))
