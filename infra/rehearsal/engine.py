@@ -100,19 +100,22 @@ def _compile(go: str, kept: Path) -> None:
     print(words, file=sys.stderr, flush=True)
     new = kept.with_name(f"pulumi.{os.getpid()}.new")
     stamp = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}"
-    command = [go, "build", "-trimpath", "-tags", "osusergo,grpcnotrace", "-ldflags", stamp, "-o", str(new), _PACKAGE]
-    result = subprocess.run(
-        command,
-        cwd=_PINS,
-        env={**os.environ, "GOWORK": "off", "GOFLAGS": "-mod=readonly"},
-        capture_output=True,
-        text=True,
-        timeout=_BUILD_SECONDS,
-        check=False,
-    )
-    if result.returncode != 0:
-        last = (result.stderr.strip().splitlines() or ["no output"])[-1]
-        raise EngineMissing(f"there is no Pulumi CLI, and Go could not build {version} here: {last}")
+    flags = ["-mod=readonly", "-buildvcs=false", "-trimpath", "-tags", "osusergo,grpcnotrace", "-ldflags", stamp]
+    try:
+        subprocess.run(
+            [go, "build", *flags, "-o", str(new), _PACKAGE],
+            cwd=_PINS,
+            env={**os.environ, "GOWORK": "off"},
+            capture_output=True,
+            text=True,
+            timeout=_BUILD_SECONDS,
+            check=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise EngineMissing(f"there is no Pulumi CLI, and Go did not finish building {version}") from None
+    except subprocess.CalledProcessError as failed:
+        last = (failed.stderr.strip().splitlines() or ["no output"])[-1]
+        raise EngineMissing(f"there is no Pulumi CLI, and Go could not build {version} here: {last}") from None
     new.rename(kept)
     print(f"The Pulumi CLI {version} is ready.", file=sys.stderr, flush=True)
 
