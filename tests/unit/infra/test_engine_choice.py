@@ -1,4 +1,4 @@
-"""Which `pulumi` is taken: the one on PATH where it will do, else the one that was built, else none, in one sentence."""
+"""Which `pulumi` is taken: the one on PATH where it will do, else the one that was built, else a sentence why not."""
 
 from pathlib import Path
 
@@ -43,9 +43,7 @@ def test_what_was_built_once_is_taken_again(on_path: Path, tmp_path: Path) -> No
 
 
 def test_a_build_happens_once_and_is_kept(on_path: Path, tmp_path: Path) -> None:
-    put(
-        on_path, "go", f"echo built >> {tmp_path}/log; for last; do :; done; while [ $1 != -o ]; do shift; done; : > $2"
-    )
+    put(on_path, "go", f'echo built >> {tmp_path}/log; while [ "$1" != -o ]; do shift; done; : > "$2"')
 
     assert engine.ensure() == engine.ensure()
     assert (tmp_path / "log").read_text() == "built\n"
