@@ -7,10 +7,12 @@ import runpy
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pulumi import automation
+from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
 
 from infra.operate.backend import REPOSITORY, check_environment, engine_command
@@ -21,10 +23,25 @@ from services.domain.errors import Conflict, NotFound
 OnStep = Callable[[Step], None]
 
 
+_ALL_UPDATES = 1_000_000
+"""The CLI gives the last ten unless it is told a page's size."""
+
+
+class _Stack(automation.Stack):
+    """Without what the SDK asks further CLI processes for after each operation; each costs a second of key making."""
+
+    def outputs(self) -> automation.OutputMap:
+        return {}
+
+    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:
+        del show_secrets
+        return automation.UpdateSummary("", datetime.now(UTC), "", {}, {}, "")
+
+
 class Deployment:
     """A stack that exists in the backend."""
 
-    def __init__(self, stack: automation.Stack) -> None:
+    def __init__(self, stack: "_Stack") -> None:
         self._stack = stack
 
     @property
@@ -63,7 +80,7 @@ class Deployment:
 
     def outputs(self) -> Mapping[str, Any]:
         """The stack's outputs by name."""
-        return {name: output.value for name, output in self._stack.outputs().items()}
+        return {name: output.value for name, output in automation.Stack.outputs(self._stack).items()}
 
     def secret(self, name: str) -> str:
         """A secret setting in plain text: for use, never for showing."""
@@ -71,7 +88,7 @@ class Deployment:
 
     def history(self) -> list[automation.UpdateSummary]:
         """The updates, newest first, without secrets."""
-        return self._stack.history(show_secrets=False)
+        return self._stack.history(show_secrets=False, page_size=_ALL_UPDATES, page=1)
 
     def _run(
         self, operation: str, act: Callable[..., Any], on_step: OnStep = lambda _step: None, **options: Any
@@ -113,10 +130,11 @@ def deployment(stack: str, folder: Path, *, may_create: bool = False) -> Iterato
     if str(REPOSITORY) not in sys.path:
         sys.path.insert(0, str(REPOSITORY))
     with engine_command() as command:
-        options = automation.LocalWorkspaceOptions(work_dir=str(folder), pulumi_command=command, env_vars=_QUIET)
-        select = automation.create_or_select_stack if may_create else automation.select_stack
+        workspace = automation.LocalWorkspace(
+            work_dir=str(folder), pulumi_command=command, env_vars=_QUIET, program=_program_of(folder)
+        )
         try:
-            selected = select(stack, project_name=_project(folder), program=_program_of(folder), opts=options)
+            selected = _Stack(stack, workspace, StackInitMode.CREATE_OR_SELECT if may_create else StackInitMode.SELECT)
         except StackNotFoundError:
             raise NotFound(
                 f"STACK: {stack} has never been deployed to this backend; begin with `make up STACK={stack}`, or "
@@ -137,10 +155,3 @@ def _program_of(folder: Path) -> Callable[[], None]:
         runpy.run_path(str(path), run_name="__main__")
 
     return program
-
-
-def _project(folder: Path) -> str:
-    for line in (folder / "Pulumi.yaml").read_text(encoding="utf-8").splitlines():
-        if line.startswith("name:"):
-            return line.removeprefix("name:").strip()
-    return NAMESPACE

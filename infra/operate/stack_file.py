@@ -1,6 +1,7 @@
 """Changes to `Pulumi.<stack>.yaml`: comments stay, the file is never half written, and a refused change is undone."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -20,6 +21,10 @@ Edit = Callable[[Settings], None]
 """Changes settings in place; raises InvalidInput or NotFound where that makes no sense."""
 
 
+_LIST_IN_LINE = re.compile(r"^( *)[^\s#-][^\n]*:\n\1- ", re.MULTILINE)
+"""A list whose dashes stand under its key instead of further in; a file keeps its way of writing."""
+
+
 class StackFile:
     """The settings of one stack, as a person wrote them."""
 
@@ -31,7 +36,8 @@ class StackFile:
         self._yaml = YAML()
         self._yaml.preserve_quotes = True
         self._yaml.width = 10_000
-        self._yaml.indent(mapping=2, sequence=4, offset=2)
+        in_line = _LIST_IN_LINE.search(self.path.read_text(encoding="utf-8", errors="replace"))
+        self._yaml.indent(mapping=2, sequence=2 if in_line else 4, offset=0 if in_line else 2)
 
     def settings(self) -> Settings:
         """What stands there now.
