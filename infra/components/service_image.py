@@ -40,6 +40,11 @@ class ServiceImage(pulumi.ComponentResource):
                 platform=f"linux/{args.architecture}",
             ),
             skip_push=True,
-            opts=pulumi.ResourceOptions(parent=self),
+            # What a component is tied to is not handed down to its parts.
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                deleted_with=opts.deleted_with,
+                replace_with=opts.replace_with,
+            ),
         )
         self.register_outputs({"reference": self.reference})

@@ -20,6 +20,7 @@ from rich.table import Table
 from infra.rehearsal import docker_engine, machines
 from infra.rehearsal.automation import Rehearsal
 from infra.rehearsal.engine import EngineMissing
+from infra.rehearsal.machine_container import sweep_left_over
 from infra.rehearsal.machine_image import ensure_images
 from infra.rehearsal.outcomes import DeploymentFailed, Outcome
 from infra.rehearsal.visit import VisitFailed, front_door_address, password_of, run_one_job
@@ -45,6 +46,7 @@ def main(
         with docker_engine.running_engine(folder):
             console.print("Preparing the stand-ins' images: minutes the first time, nothing later.")
             ensure_images()
+            sweep_left_over()
             with rehearsed_workshop(folder, stack, machines=True) as rehearsal:
                 try:
                     _rehearse(rehearsal, keep=keep, participants=participants)

@@ -16,6 +16,7 @@ from pathlib import Path
 from docker.errors import APIError, NotFound
 from docker.types import Mount
 
+from infra.rehearsal.docker_engine import DockerFailed, DockerUnavailable
 from infra.rehearsal.machine_host import (
     NETWORK,
     MachineFailed,
@@ -60,7 +61,12 @@ class Order:
 
 def start(order: Order) -> str:
     """Start the machine and wait for its sshd; gives the container's name."""
-    image = ensure_machine_image()
+    try:
+        image = ensure_machine_image()
+    except (DockerFailed, DockerUnavailable) as error:
+        raise MachineFailed(
+            f"the image of rehearsed machines cannot be made: {getattr(error, 'reason', error)}"
+        ) from error
     api = engine()
     _remove_containers(_labels(order.cloud, order.name))  # one that was being started when somebody was killed
     share(order.root, (*SHARED, "/rehearsal"))
@@ -171,6 +177,14 @@ def sweep(cloud: Path) -> None:
     unshare(cloud)
     for loop in loops_below(cloud):
         detach_loop(loop)
+
+
+def sweep_left_over() -> None:
+    """Remove what rehearsals left here whose folder is gone: a container of theirs would answer to our names."""
+    found = engine().containers(all=True, filters={"label": LABEL_CLOUD})
+    for cloud in {Path(container["Labels"][LABEL_CLOUD]) for container in found}:
+        if not cloud.exists():
+            sweep(cloud)
 
 
 def wait_for_ssh(container: str, address: str) -> None:
