@@ -15,6 +15,7 @@ from tests.support.http_routes import addresses as fastapi_addresses
 EVERY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _LOCATION = re.compile(r"^ *location +(?:(=|~\*?|\^~) +)?(\S+) *\{", re.MULTILINE)
 _ALTERNATIVES = re.compile(r"\^/\(([a-z|-]+)\)\$")
+_PAGE_FILES = re.compile(r"\^(/[a-z0-9-]+/)\(\?<page_file>\(([a-z|]+)\)/\.\+\)\$")
 _PARAMETER = re.compile(r"\{[^}]+\}")
 
 
@@ -58,6 +59,9 @@ def door_addresses(door: FrontDoor) -> list[Address]:
     for kind, path in _LOCATION.findall(render_front_door(door)):
         if not kind.startswith("~"):
             paths.add(path if path.startswith("/") else f"/{path}")
+            continue
+        if files := _PAGE_FILES.fullmatch(path):
+            paths |= {f"{files[1]}{folder}/{{file}}" for folder in files[2].split("|")}
             continue
         alternatives = _ALTERNATIVES.fullmatch(path)
         assert alternatives, f"a location of a new form: {path}; teach this function to read it"
