@@ -58,6 +58,14 @@ def test_containers_find_their_folders_with_the_right_owner(room: Room) -> None:
     assert room.gpu.inside(f"stat -c '%u:%g %a' /mnt/scratch/workers/{WORKERS[0]}") == "10001:10001 750"
 
 
+def test_security_updates_come_by_themselves_but_never_docker_the_driver_or_a_restart(room: Room) -> None:
+    read = room.app.inside("apt-config dump").splitlines()
+
+    assert 'APT::Periodic::Unattended-Upgrade "1";' in read
+    assert 'Unattended-Upgrade::Automatic-Reboot "false";' in read
+    assert {f'Unattended-Upgrade::Package-Blacklist:: "{name}";' for name in ("docker-", "nvidia-")} <= set(read)
+
+
 def test_a_secret_file_arrives_whole_for_its_owner_alone(room: Room) -> None:
     step = ensure.ensure_file("/etc/comfyume/secrets/token", mode="0400", owner="10001:10001", secret="token")
 

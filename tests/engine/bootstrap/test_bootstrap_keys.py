@@ -16,7 +16,11 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
 def test_the_tailnet_step_ends_with_the_address_and_shows_the_key_to_nobody(room: Room) -> None:
-    assert room.said["app tailnet"].splitlines()[-1] == room.app.machine.tailnet_address
+    room.app.inside("tailscale logout")
+
+    said = room.app.step(app_step(room, "tailnet"), JOIN_KEY)
+
+    assert said.splitlines() == ["tailnet: changed (joined)", room.app.machine.tailnet_address]
     joined = json.loads(room.app.inside("cat /rehearsal/machine/tailscale.json"))
     assert "--ssh=false" in joined["arguments"]
     assert joined["key"] == "given"
@@ -48,7 +52,8 @@ def test_the_keys_are_in_memory_for_their_container_and_nowhere_on_the_disk(room
         assert room.gpu.inside(f"cat {path}") == token.decode()
         assert room.gpu.inside(f"stat -c '%u:%g %a' {path}") == "10001:10001 400"
     assert room.gpu.inside("stat -f -c %T /run/comfyume/keys") == "ramfs"
-    on_disk = room.gpu.try_inside("grep -rl cme_canary / --exclude-dir=proc --exclude-dir=sys --exclude-dir=run")
+    memory_and_cloud = " ".join(f"--exclude-dir={name}" for name in ("proc", "sys", "run", "rehearsal"))
+    on_disk = room.gpu.try_inside(f"grep -rl cme_canary / {memory_and_cloud}")
     assert on_disk.stdout == ""
 
 
