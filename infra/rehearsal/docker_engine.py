@@ -22,7 +22,11 @@ class DockerUnavailable(RuntimeError):
 
 
 class DockerFailed(RuntimeError):
-    """A docker command failed; the message holds what docker said."""
+    """A docker command failed; the message holds what docker said, `reason` its last line."""
+
+    def __init__(self, command: str, said: str) -> None:
+        super().__init__(f"{command}:\n{said}")
+        self.reason = _last(said)
 
 
 def client() -> str:
@@ -64,13 +68,13 @@ def _start(log: Path) -> subprocess.Popen[bytes]:
     while not engine_answers():
         if process.poll() is not None or time.monotonic() > end:
             process.terminate()
-            raise DockerUnavailable(f"dockerd does not start here: {_last_words(log)}")
+            raise DockerUnavailable(f"dockerd does not start here: {_last(log.read_text(errors='replace'))}")
         time.sleep(0.1)
     return process
 
 
-def _last_words(log: Path) -> str:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+def _last(said: str) -> str:
+    lines = [line for line in said.splitlines() if line.strip()]
     return lines[-1][-300:] if lines else "it says nothing"
 
 
@@ -81,7 +85,7 @@ def docker(*arguments: str, limit: float = 900, folder: Path | None = None) -> s
         capture_output=True, text=True, timeout=limit, check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        raise DockerFailed(f"docker {' '.join(arguments)}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        raise DockerFailed(f"docker {' '.join(arguments)}", f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return done.stdout.strip()
 
 
@@ -93,15 +97,20 @@ def has_image(name: str) -> bool:
 def make_base(folder: Path, name: str) -> None:
     """A minimal Debian with Python, from this machine's own package sources, standing in for the registries' images.
 
-    `folder` is scratch. Does nothing when the image is there.
+    `folder` is scratch. Does nothing when the image is there. Raises DockerUnavailable where it cannot be made.
     """
     if has_image(name):
         return
     root = folder / "root"
-    subprocess.run(
-        ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root)],
-        check=True, capture_output=True, timeout=900,
+    program = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if program is None:
+        raise DockerUnavailable("debootstrap is missing: it makes the small Debian that rehearsed machines stand on")
+    done = subprocess.run(
+        [program, "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root)],
+        check=False, capture_output=True, text=True, timeout=1800,
     )  # fmt: skip
+    if done.returncode != 0:
+        raise DockerUnavailable(f"debootstrap cannot make a Debian here: {_last(done.stdout + done.stderr)}")
     shutil.copy(f"/{CERTIFICATES}", root / CERTIFICATES)
     shutil.rmtree(root / "etc/apt")
     shutil.copytree("/etc/apt", root / "etc/apt", symlinks=True)

@@ -36,7 +36,10 @@ def stand_in_for(reference: str) -> str:
 
 
 def ensure_images() -> None:
-    """Make whatever is missing of BASE, REDIS and the machine; minutes the first time, nothing later."""
+    """Make whatever is missing of BASE, REDIS and the machine; minutes the first time, nothing later.
+
+    Needs the package sources of this machine. Raises DockerUnavailable or DockerFailed where that cannot be.
+    """
     with exclusive("images"):
         _ensure_base()
         if not has_image(REDIS):
@@ -47,7 +50,10 @@ def ensure_images() -> None:
 
 
 def ensure_machine_image() -> str:
-    """The machine's image, made when its recipe or a stand-in in it changed; gives its name with tag."""
+    """The machine's image, made when its recipe or a stand-in in it changed; gives its name with tag.
+
+    Raises as `ensure_images` does.
+    """
     name = f"{MACHINE}:{_content()}"
     with exclusive("images"):
         if not has_image(name):

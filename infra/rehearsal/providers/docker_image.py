@@ -17,7 +17,7 @@ from typing import Any
 from docker.errors import APIError
 from docker.utils.build import exclude_paths
 
-from infra.rehearsal.docker_engine import client
+from infra.rehearsal.docker_engine import DockerFailed, DockerUnavailable, client
 from infra.rehearsal.locks import exclusive
 from infra.rehearsal.machine_image import ensure_images, stand_in_for
 from infra.rehearsal.providers.docker_host import Host, has_image, inspected, refusal
@@ -71,7 +71,7 @@ class Images:
         stand_in = stand_in_for(value)
         if not stand_in or has_image(host.api, value):
             return value
-        ensure_images()
+        _make_stand_ins()
         return stand_in
 
     def _content(self, host: Host, build: Properties, arguments: dict[str, str]) -> str:
@@ -90,7 +90,7 @@ class RemoteImages:
         if not has_image(host.api, name):
             if stand_in := stand_in_for(name):
                 print(f"rehearsal: {stand_in}, made on this machine, stands in for {name}", file=sys.stderr)
-                ensure_images()
+                _make_stand_ins()
             else:
                 self._pull(host, name)
         return self._existing(host, name, request.inputs)
@@ -128,6 +128,13 @@ class RemoteImages:
         if seen is None:
             raise ProviderFailure(f"Error response from daemon: No such image: {name}")
         return Existing(seen["Id"], {**inputs, "imageId": seen["Id"], "repoDigest": _digest(name, seen)}, inputs)
+
+
+def _make_stand_ins() -> None:
+    try:
+        ensure_images()
+    except (DockerFailed, DockerUnavailable) as error:
+        raise ProviderFailure(f"the images of a rehearsal cannot be made: {getattr(error, 'reason', error)}") from error
 
 
 def context_digest(build: Properties) -> str:
