@@ -14,7 +14,7 @@ OPERATE = $(VENV) -m infra.operate --stack '$(STACK)' $(if $(DRY_RUN),--dry-run)
 	$(if $(JSON),--json) $(if $(CONFIRM),--confirm '$(CONFIRM)')
 LOCKS  := dev queue-manager worker rehearsal frontend auth admin cli local infra rehearse test bench-peers gpu
 
-.PHONY: preview gpu-up gpu-down switch-gpu person-add person-remove person-rekey outputs passwords drift history rollback orphans
+.PHONY: preview gpu-up gpu-down switch-gpu person-add person-remove person-rekey outputs passwords drift history rollback orphans rehearse golden-graph
 .PHONY: help up status down test test-fast test-engine lint format bench fairness chaos isolation test-images lock clean redis-server nginx chromium docker-engine engine
 
 help: ## List every verb
@@ -67,6 +67,12 @@ history: .venv/.ready-infra ## List the updates of STACK, with those forced in s
 rollback: .venv/.ready-infra ## Bring the settings of update TO=number of STACK back
 	@$(OPERATE) rollback '$(TO)'
 
+rehearse: engine docker-engine ## Deploy STACK on this machine against stand-in clouds: up, one job, up again, a change, destroy (KEEP=1: look around)
+	@$(VENV) -m infra.rehearsal '$(or $(STACK),staging)' $(if $(KEEP),--keep)
+
+golden-graph: .venv/.ready-dev ## Write the resource graphs in tests/golden anew, for review
+	@$(VENV) -m tests.support.resource_graph --write
+
 orphans: .venv/.ready-infra ## Name what Verda bills for STACK and its state does not know
 	@$(OPERATE) orphans
 
@@ -79,7 +85,7 @@ test: lint redis-server nginx chromium engine ## Check and test everything: lint
 test-fast: redis-server nginx .venv/.ready-dev ## Run the fast tests only
 	@$(VENV) -m pytest -m "not slow and not images and not engine"
 
-test-engine: engine ## Preview, deploy and destroy by the real Pulumi engine against stand-in clouds
+test-engine: engine docker-engine ## Preview, deploy and destroy by the real Pulumi engine against stand-in clouds
 	@$(VENV) -m pytest -m engine --reruns 1
 
 test-images: docker-engine nginx .venv/.ready-dev ## Build the container images and run them on a real Docker engine
