@@ -17,6 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from tests.benchmarks import (
     measure_claim,
     measure_containers,
+    measure_deployment,
     measure_dispatch,
     measure_door,
     measure_durability,
@@ -44,11 +45,13 @@ MEASUREMENTS: dict[str, Measurement] = {
     "door": measure_door.measure,
     "frontends": measure_frontends.measure,
     "page": measure_page.measure,
+    "deployment": measure_deployment.measure,
     "containers": measure_containers.measure,
+    "containers_up": measure_deployment.measure_containers_up,
 }
-QUICK_SKIPS = ("durability", "door", "frontends", "page")
-ONLY_WHEN_NAMED = ("containers",)
-"""Builds images first, which takes minutes and needs a Docker engine: `--only containers`."""
+QUICK_SKIPS = ("durability", "door", "frontends", "page", "deployment")
+ONLY_WHEN_NAMED = ("containers", "containers_up")
+"""Build images first, which takes minutes, and need a Docker engine: `--only containers containers_up`."""
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 NO_PEERS = (
