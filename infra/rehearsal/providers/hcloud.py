@@ -32,7 +32,7 @@ _UNIQUE = {
     "hcloud:index/placementGroup:PlacementGroup": "placement group",
 }
 _USER_DATA_BYTES = 32 * 1024
-_IMAGE_BYTES = 256 * 1024 * 1024  # of a rehearsed volume's content, whatever size was rented
+_IMAGE_BYTES = 4 * 1024**3  # of a rehearsed volume, whatever was rented: sparse, and above what services keep free
 
 
 class StandIn(server.StandIn):
