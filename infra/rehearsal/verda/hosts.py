@@ -16,7 +16,7 @@ from infra.rehearsal.verda.store import Store, now, short_id
 BACKUP = "comfyume-backup create "
 HOST_KEY = "ssh_host_ed25519_key"
 PORT = "port"
-IMAGE_BYTES = 256 * 1024 * 1024
+IMAGE_BYTES = 4 * 1024**3
 
 
 class Hosts:
