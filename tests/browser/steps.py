@@ -70,6 +70,13 @@ def open_sidebar(page: Page, name: str) -> None:
     page.get_by_test_id("side-toolbar").get_by_role("button", name=name).click()
 
 
+def expect_in_gallery(page: Page, filename: str) -> None:
+    """The page's gallery shows a picture with this in its name."""
+    open_sidebar(page, "Assets")
+    shown = "name => [...document.images].some(image => image.src.includes(name) && image.naturalWidth > 0)"
+    page.wait_for_function(shown, arg=filename)
+
+
 def workflows(page: Page) -> Locator:
     """The list of saved workflows, opened."""
     open_sidebar(page, "Workflows")

@@ -6,8 +6,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.steps import (
     colour_of_picture,
     expect_active,
+    expect_in_gallery,
     new_context,
-    open_sidebar,
     run,
     sign_in,
     wait_for_node,
@@ -34,9 +34,7 @@ def test_the_first_visit_shows_a_graph_that_runs_to_its_picture_and_the_gallery(
     press_run(page)
     wait_for_picture(page)
     expect_active(page, 0)
-    open_sidebar(page, "Assets")
-    asset = page.get_by_role("button", name="image asset").first
-    expect(asset.locator("img")).to_be_visible()
+    expect_in_gallery(page, "00001_.png")
 
 
 def test_a_node_pack_of_the_workers_runs_its_script_and_its_style_in_the_page(page: Page, workshop: Workshop) -> None:
