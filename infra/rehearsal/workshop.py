@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from infra.rehearsal import imagined_ssh, made_up
 from infra.rehearsal.automation import Rehearsal
+from infra.rehearsal.locks import exclusive
 from infra.rehearsal.verda import process as verda
 
 PLAIN_TOKENS = (
@@ -37,6 +38,8 @@ def rehearsed_workshop(folder: Path, stack: str = "staging", *, machines: bool =
     if not machines:
         imagined = imagined_ssh.install(rehearsal.folder / "imagined")
         rehearsal.environment["PATH"] = f"{imagined}:{os.environ.get('PATH', '')}"
-    with verda.running(rehearsal.cloud.folder, machines=machines) as address:
+    # Containers are named by stack: two real rehearsals of one stack would take each other's for their own.
+    alone = exclusive(f"stack-{stack}") if machines else nullcontext()
+    with alone, verda.running(rehearsal.cloud.folder, machines=machines) as address:
         rehearsal.environment["VERDA_BASE_URL"] = address
         yield rehearsal
