@@ -30,7 +30,7 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.bench import Bench, stay_on_load_core
 from tests.benchmarks.machine import describe, load_average, peers_python
-from tests.benchmarks.rows import Row, as_markdown, as_table, write_json
+from tests.benchmarks.rows import Row, as_table, with_rows_of, write_json
 
 Measurement = Callable[[Bench], Awaitable[list[Row]]]
 
@@ -95,11 +95,15 @@ async def run(arguments: argparse.Namespace, console: Console) -> list[Row]:
 
 
 def write_into_readme(rows: list[Row]) -> None:
-    """Put machine, date and table between the README's two marks; what stands outside them is written by hand."""
+    """Put machine, date and table between the README's two marks; what stands outside them is written by hand.
+
+    Rows that this run did not measure stay as they are.
+    """
     text = README.read_text()
     before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
+    table = with_rows_of(text[len(before) : len(text) - len(after)], rows)
     heading = f"{describe()}. {date.today().isoformat()}, load average at the end {load_average():.1f}."
-    README.write_text(f"{before}\n\n{heading}\n\n{as_markdown(rows)}\n{after}")
+    README.write_text(f"{before}\n\n{heading}\n\n{table}\n{after}")
 
 
 def main() -> None:

@@ -92,3 +92,16 @@ def as_markdown(rows: Iterable[Row]) -> str:
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
     lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def with_rows_of(markdown: str, rows: Iterable[Row]) -> str:
+    """The table for the README, in which rows of an earlier one that were not measured again stay where they were."""
+    header, rule, *fresh = as_markdown(rows).splitlines()
+    lines = {_name_of(line): line for line in markdown.splitlines() if line.startswith("| ") and line != header}
+    lines.pop(_name_of(rule), None)
+    lines |= {_name_of(line): line for line in fresh}
+    return "\n".join([header, rule, *lines.values()]) + "\n"
+
+
+def _name_of(line: str) -> str:
+    return line.split("|")[1].strip()

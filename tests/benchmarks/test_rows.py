@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.rows import Row, as_markdown, as_table, write_json
+from tests.benchmarks.rows import Row, as_markdown, as_table, with_rows_of, write_json
 from tests.benchmarks.turns import medians, take_turns
 from tests.benchmarks.workflows import KB, catalogue, envelope, workflow_of
 
@@ -43,6 +43,13 @@ def test_a_row_without_peers_has_no_ratio() -> None:
 def test_the_tables_have_a_line_for_each_row() -> None:
     assert as_table([ROW, ROW], "title").row_count == 2
     assert as_markdown([ROW]).splitlines()[-1] == "| dispatch_2k_p50 | ms | 1 | taskiq 1.6, saq 2 | 0.5 | 0.62 | x |"
+
+
+def test_a_row_that_was_not_measured_again_stays_in_the_table() -> None:
+    other = Row(name="other", unit="s", better="lower", ours=3.0)
+    again = Row(name="other", unit="s", better="lower", ours=4.0)
+    table = with_rows_of(f"a heading\n\n{as_markdown([other, ROW])}\n", [again])
+    assert table == as_markdown([again, ROW])
 
 
 async def test_contestants_take_turns_and_every_second_round_is_reversed() -> None:
