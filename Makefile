@@ -101,7 +101,7 @@ format: .venv/.ready-dev ## Bring the source into the common form
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-bench: redis-server .venv/.ready-dev .venv-peers/.ready-bench-peers ## Measure ourselves beside other queues (BENCH_JSON=file: rows as JSON)
+bench: redis-server nginx chromium .venv/.ready-dev .venv-peers/.ready-bench-peers ## Measure ourselves beside other queues (BENCH_JSON=file: rows as JSON)
 	@$(VENV) -m tests.benchmarks
 
 fairness: redis-server .venv/.ready-dev ## Compare 10,000 random queue histories with the plain model
