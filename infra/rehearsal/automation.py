@@ -13,10 +13,12 @@ no credential is read, and the program runs in this process (`command_line.py` i
 
 from __future__ import annotations
 
+import functools
 import json
 import runpy
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -60,6 +62,7 @@ class Rehearsal:
     def __init__(
         self, folder: Path, *, stack: str = "staging", source: Path = REPOSITORY, machines: bool = False
     ) -> None:
+        _let_cut_off_programs_go()
         self.folder = folder.resolve()
         self.stack = stack
         self.source = source
@@ -186,3 +189,18 @@ class Rehearsal:
             if (self.source / name).exists():
                 shutil.copyfile(self.source / name, project / name)
         return StackFile(project / f"Pulumi.{self.stack}.yaml", self._passphrase)
+
+
+@functools.cache
+def _let_cut_off_programs_go() -> None:
+    """Say nothing when the coroutines of a program whose engine is gone are collected at last: they always complain.
+
+    Not only for silence: what prints the complaint parses source code, and must not do so amidst another parse.
+    """
+    hook = sys.unraisablehook
+
+    def quieter(unraisable: sys.UnraisableHookArgs) -> None:
+        if getattr(unraisable.object, "__qualname__", "") not in ("run_in_stack", "run_pulumi_func"):
+            hook(unraisable)
+
+    sys.unraisablehook = quieter

@@ -55,10 +55,14 @@ def pinned_version() -> str:
 
 
 def quiet_environment(home: Path, state: Path, passphrase: str) -> dict[str, str]:
-    """What the CLI needs to stay offline, silent and among the stand-ins of `home`, with its state below `state`."""
+    """What the CLI needs to stay offline, silent and among the stand-ins of `home`, with its state below `state`.
+
+    `metadata=skip`: the attributes beside each file of a state are not written in one piece, as the file itself is; an
+    engine killed meanwhile would leave a state that cannot be loaded any more.
+    """
     return {
         "PULUMI_HOME": str(home),
-        "PULUMI_BACKEND_URL": f"file://{state}",
+        "PULUMI_BACKEND_URL": f"file://{state}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE": passphrase,
         "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
