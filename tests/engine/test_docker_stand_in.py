@@ -15,10 +15,11 @@ from infra.rehearsal import made_up
 from infra.rehearsal.automation import Rehearsal
 from infra.rehearsal.docker_engine import docker
 from infra.rehearsal.machines import Machine
+from infra.rehearsal.providers.cloud import Cloud
 from infra.rehearsal.providers.docker import StandIn
 from infra.rehearsal.providers.docker_host import published_port
-from infra.rehearsal.providers.docker_image import context_digest
-from infra.rehearsal.providers.values import PartialFailure, Properties, ProviderFailure, Request
+from infra.rehearsal.providers.docker_image import IMAGE, context_digest
+from infra.rehearsal.providers.values import UNKNOWN, PartialFailure, Properties, ProviderFailure, Request
 from tests.engine.machine_room import MachineRoom, host_key, machine_room
 from tests.support.wait import wait_for
 
@@ -317,3 +318,16 @@ def test_a_container_over_its_memory_limit_dies_alone_and_returns(host: Host) ->
 
     assert wait_for(lambda: inspect(made.id)["RestartCount"], "the container to be started again")
     docker("rm", "--force", made.id)
+
+
+def test_without_machines_everything_is_only_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMFYUME_REHEARSAL_MACHINES", "none")
+    stand_in = StandIn("docker", Cloud(tmp_path))
+    build = {"context": "x", "contextDigest": "1"}
+    image = Request(type=IMAGE, name="web", urn="urn:web", inputs={"imageName": "web:try", "build": build})
+    made = stand_in.create(image)
+    changed = again(image, made.id, made.outputs, build={**build, "contextDigest": "2"})
+
+    assert stand_in.preview_update(changed)["repoDigest"] == UNKNOWN
+    assert stand_in.update(changed)["repoDigest"] != made.outputs["repoDigest"]
+    assert [record.name for record in stand_in.cloud.records(IMAGE)] == ["web"]

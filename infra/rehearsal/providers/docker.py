@@ -10,6 +10,7 @@ With COMFYUME_REHEARSAL_MACHINES=none everything is only recorded.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any, Protocol
@@ -115,10 +116,16 @@ class StandIn(server.StandIn):
     def computed(self, request: Request, id_: str) -> Properties:
         """What is recorded where nothing is real."""
         if request.type == IMAGE:
-            return {"repoDigest": f"sha256:{id_}{id_}", "baseImageName": request.inputs["imageName"]}
+            return {"baseImageName": request.inputs["imageName"], **self.changed(request)}
         if request.type == "docker:index/remoteImage:RemoteImage":
             return {"imageId": f"sha256:{id_}{id_}", "repoDigest": request.inputs["name"]}
         return {"name": request.inputs.get("name") or f"{request.name}-{id_[:7]}"}
+
+    def changed(self, request: Request) -> Properties:
+        """An image that is only recorded has a digest of its inputs."""
+        if request.type != IMAGE:
+            return {}
+        return {"repoDigest": f"sha256:{hashlib.sha256(_key(request.inputs).encode()).hexdigest()}"}
 
     def _kind(self, request: Request) -> _Kind:
         try:
@@ -127,11 +134,12 @@ class StandIn(server.StandIn):
             raise ProviderFailure(f"the stand-in for docker cannot make a {request.type} yet") from None
 
     def _note(self, request: Request, id_: str, outputs: Properties) -> None:
-        hidden = request.secret_inputs
-        inputs, seen = (
-            {key: item for key, item in all_.items() if key not in hidden} for all_ in (request.inputs, outputs)
-        )
+        inputs, seen = _without(request.inputs, request.secret_inputs), _without(outputs, request.secret_inputs)
         self.cloud.put(Record(self.name, request.type, id_, request.name, inputs, seen))
+
+
+def _without(properties: Properties, hidden: frozenset[str]) -> Properties:
+    return {key: value for key, value in properties.items() if key not in hidden}
 
 
 def _sorted(inputs: Properties) -> Properties:

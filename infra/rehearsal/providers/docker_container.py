@@ -95,10 +95,15 @@ class Containers:
         try:
             return self._create(host, api, name, inputs)
         except APIError as error:
-            if error.status_code == _CONFLICT and _is_left_over(api, name):
-                api.remove_container(name, force=True, v=True)
-                return self._made(host, api, name, inputs)
-            raise refusal(error) from error
+            other = _rehearsal_of(api, name) if error.status_code == _CONFLICT else None
+            if other is None or other == host.cloud.folder:
+                raise refusal(error) from error
+            if other.exists():
+                raise ProviderFailure(
+                    f"a container {name} runs for the rehearsal in {other}: end that one first"
+                ) from error
+            api.remove_container(name, force=True, v=True)
+            return self._made(host, api, name, inputs)
 
     def _create(self, host: Host, api: docker.APIClient, name: str, inputs: Properties) -> str:
         has_nvidia = "nvidia" in (api.info().get("Runtimes") or {}) if inputs.get("gpus") else False
@@ -209,7 +214,7 @@ def _archive(upload: Properties) -> bytes:
     return stream.getvalue()
 
 
-def _is_left_over(api: docker.APIClient, name: str) -> bool:
-    """Whether the container of that name belongs to a rehearsal whose folder is gone."""
+def _rehearsal_of(api: docker.APIClient, name: str) -> Path | None:
+    """The cloud's folder of the rehearsal that the container of that name belongs to."""
     cloud = (api.inspect_container(name)["Config"]["Labels"] or {}).get(LABEL_CLOUD)
-    return cloud is not None and not Path(cloud).exists()
+    return Path(cloud) if cloud else None
