@@ -11,8 +11,8 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 
-_PROBE_SECONDS = 60.0
-"""The first import of torch from a cold disk takes tens of seconds."""
+_PROBE_SECONDS = 300.0
+"""The first import of torch from a cold disk takes a minute and more; whoever gives up early runs without the GPU."""
 
 
 @dataclass(frozen=True)
