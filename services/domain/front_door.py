@@ -54,9 +54,7 @@ class FrontDoor(BaseModel):
     queue_manager: Address
     admin: Address | None = None
     workspaces: list[WorkspaceAddress]
-    door_secret: SecretStr = Field(
-        description="What web UIs and console demand of every request."
-    )
+    door_secret: SecretStr = Field(description="What web UIs and console demand of every request.")
     user: str | None = Field(default=None, description="Who nginx works as, when it is started by root.")
     resolver: Resolver | None = Field(
         default=None, description="DNS server for names that move: Docker's is 127.0.0.11. None: addresses stay."

@@ -13,6 +13,10 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=32)]
 """A participant's, instructor's, operator's or worker's name."""
 
 
+RESERVED_NAMES = frozenset({"admin", "api", "health", "sign-in", "sign-out"})
+"""Addresses of the front door itself: no participant may be called so, or her workspace would take their place."""
+
+
 class Role(StrEnum):
     """What a credential allows; each credential has exactly one role."""
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from services.domain.errors import Conflict, InvalidInput, NotFound, NotSignedIn, Unavailable
-from services.domain.names import Role, is_name
+from services.domain.names import RESERVED_NAMES, Role, is_name
 from services.kit.redis_connection import RedisConnection
 from services.queue_manager import keys
 
@@ -131,6 +131,8 @@ class Credentials:
         """
         if not is_name(name):
             raise InvalidInput("The name must be lower-case letters, digits and hyphens, starting with a letter.")
+        if role is Role.PARTICIPANT and name in RESERVED_NAMES:
+            raise InvalidInput(f"The name {name} is an address of the front door; choose another one.")
         if token is not None and not _TOKEN.fullmatch(token):
             raise InvalidInput("The token must be cme_ and 43 letters, digits, - or _; leave it out to get one made.")
         identity = Identity(role, name)

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.domain.errors import InvalidInput
-from services.domain.names import Name, Role, is_name
+from services.domain.names import RESERVED_NAMES, Name, Role, is_name
 from services.kit.logs import get_logger
 from services.kit.redis_connection import RedisConnection
 from services.queue_manager import keys
@@ -101,6 +101,8 @@ def _identity_of(file: str) -> Identity | None:
     """Whose file that is by its name, None for any other file."""
     role, _, name = file.removesuffix(".json").partition("-")
     if not file.endswith(".json") or role not in list(Role) or not is_name(name):
+        return None
+    if role == Role.PARTICIPANT and name in RESERVED_NAMES:
         return None
     return Identity(Role(role), name)
 

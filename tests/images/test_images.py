@@ -151,9 +151,9 @@ def test_the_front_door_follows_a_container_that_comes_back_at_another_address(r
     wait_for(frontend.is_healthy, "the web UI to be healthy", limit=120)
     door = httpx.Client(
         base_url=f"https://{network[name]['IPAddress']}:8443",
-        verify=False,
+        verify=False,  # noqa: S501 - its certificate is for another address
         auth=("anna", PASSWORD),
-        timeout=60,  # noqa: S501
+        timeout=60,
     )
     with door:
         wait_for(lambda: door.get("/anna/").status_code == 200, "the workspace to open", limit=120)

@@ -87,6 +87,11 @@ def test_a_name_has_one_role(otto: httpx.Client) -> None:
     assert "participant" in answer.json()["detail"]
 
 
+def test_no_participant_is_called_like_an_address_of_the_front_door(otto: httpx.Client) -> None:
+    answer = otto.put("/api/credentials/participant/admin")
+    assert (answer.status_code, "address of the front door" in answer.json()["detail"]) == (422, True)
+
+
 def test_the_list_shows_names_and_no_tokens(otto: httpx.Client) -> None:
     listed = otto.get("/api/credentials")
     assert ("participant", "alice") in {(entry["role"], entry["name"]) for entry in listed.json()}
