@@ -6,6 +6,9 @@ from tests.support.browser import PATIENCE_MS, go_to, load_graph, press_run, wai
 from tests.support.workshop_room import Workshop, password_of
 
 SHOWN_PICTURES = "() => window.app.graph.nodes.flatMap(node => (node.imgs ?? []).map(image => image.src))"
+LONG = 600
+"""Seconds of a run that a test ends itself: longer than anything takes on a loaded machine."""
+
 CURRENT_NODE = "() => window.app.runningNodeId ?? null"
 COLOUR = """() => {
   const image = window.app.graph.nodes.flatMap(node => node.imgs ?? [])[0];

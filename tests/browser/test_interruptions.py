@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import expect_active, run, sign_in, wait_for_node, wait_for_picture
+from tests.browser.steps import LONG, expect_active, run, sign_in, wait_for_node, wait_for_picture
 from tests.support.browser import keep_screenshot, open_page, press_run
 from tests.support.wait import wait_for
 from tests.support.web_ui import picture_graph, slow_graph
@@ -25,7 +25,7 @@ def states_of(workshop: Workshop, name: str) -> list[str]:
 
 def test_a_waiting_and_a_running_job_are_cancelled_with_the_pages_own_buttons(page: Page, workshop: Workshop) -> None:
     sign_in(page, workshop, "bob")
-    run(page, slow_graph())
+    run(page, slow_graph(LONG))
     wait_for_node(page)
     press_run(page)
     expect_active(page, 2)
@@ -44,7 +44,7 @@ def test_a_waiting_and_a_running_job_are_cancelled_with_the_pages_own_buttons(pa
 
 def test_a_reload_in_the_middle_of_a_run_shows_the_node_again(page: Page, workshop: Workshop) -> None:
     sign_in(page, workshop, "alice")
-    run(page, slow_graph())
+    run(page, slow_graph(LONG))
     wait_for_node(page)
     open_page(page, workshop.address("alice"))
     page.evaluate(LISTEN)
@@ -58,7 +58,7 @@ def test_a_reload_in_the_middle_of_a_run_shows_the_node_again(page: Page, worksh
 
 def test_the_canvas_goes_on_after_the_connection_broke(page: Page, workshop: Workshop) -> None:
     sign_in(page, workshop, "alice")
-    run(page, slow_graph())
+    run(page, slow_graph(LONG))
     wait_for_node(page)
     page.evaluate(LISTEN)
     workshop.door.stop()

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.steps import (
+    LONG,
     colour_of_picture,
     expect_active,
     expect_in_gallery,
@@ -47,7 +48,7 @@ def test_a_node_pack_of_the_workers_runs_its_script_and_its_style_in_the_page(pa
 
 def test_a_waiting_job_is_shown_with_its_place(page: Page, browser: Browser, workshop: Workshop) -> None:
     sign_in(page, workshop, "bob")
-    run(page, slow_graph())
+    run(page, slow_graph(LONG))
     wait_for_node(page)
     other = new_context(browser)
     waiting = other.new_page()

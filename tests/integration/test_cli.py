@@ -244,6 +244,30 @@ def test_the_operator_adds_rotates_and_removes_a_participant(comfyume: Comfyume,
     assert "dora" not in comfyume("participants", "list").out
 
 
+def test_the_instructor_publishes_a_workflow_and_takes_it_back(
+    comfyume: Comfyume, workflow: Path, tmp_path: Path
+) -> None:
+    canvas = tmp_path / "Lesson 1.json"
+    canvas.write_text('{"nodes": [], "links": []}', encoding="utf-8")
+    assert "template list" in comfyume("workflows", "publish", str(canvas)).out
+    assert comfyume("workflows", "publish", str(canvas), "--name", "Lesson 2", "--as", "otto").code == 0
+    listed = comfyume("workflows", "list", "--json").data
+    assert [(one["name"], one["size"]) for one in listed] == [("Lesson 1", 26), ("Lesson 2", 26)]
+    assert "Lesson 2" in comfyume("workflows", "list", "--as", "alice").out
+    for refused, code, words in (
+        (("publish", str(workflow)), 2, "API format"),
+        (("publish", str(tmp_path / "none.json")), 4, "no such file"),
+        (("publish", str(canvas), "--name", "../x"), 2, "no slash"),
+        (("publish", str(canvas), "--as", "alice"), 3, "instructor"),
+        (("unpublish", "Lesson 3"), 4, "no published workflow"),
+    ):
+        answer = comfyume("workflows", *refused)
+        assert (answer.code, words in answer.err) == (code, True), answer
+    for name in ("Lesson 1", "Lesson 2"):
+        assert comfyume("workflows", "unpublish", name).code == 0
+    assert comfyume("workflows", "list").out == "No workflow is published.\n"
+
+
 def test_no_worker_is_a_sentence_and_an_empty_list(comfyume: Comfyume) -> None:
     assert "No worker" in comfyume("workers").out
     assert comfyume("workers", "--json").data == []
