@@ -102,9 +102,9 @@ def service_container(name: str, args: ServiceContainerArgs, opts: pulumi.Resour
 
 
 def _health(command: Sequence[str] | None) -> docker.ContainerHealthcheckArgs | None:
-    """None: the image brings its own."""
+    """None: the image brings its own, with the same patience: a host that starts twenty containers is slow to look."""
     if command is None:
         return None
     return docker.ContainerHealthcheckArgs(
-        tests=list(command), interval="5s", timeout="5s", start_period="20s", retries=3
+        tests=list(command), interval="5s", timeout="15s", start_period="60s", retries=4
     )
