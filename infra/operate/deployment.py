@@ -143,7 +143,13 @@ def deployment(stack: str, folder: Path, *, may_create: bool = False) -> Iterato
         yield Deployment(selected)
 
 
-_QUIET = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_SUPPRESS_NEO_LINK": "true", "PULUMI_PYTHON_CMD": sys.executable}
+_QUIET = {
+    "PULUMI_SKIP_UPDATE_CHECK": "true",
+    "PULUMI_SUPPRESS_NEO_LINK": "true",
+    # Set, it contradicts a preview of a deletion for the CLI; what is really done here says yes by itself.
+    "PULUMI_SKIP_CONFIRMATIONS": "false",
+    "PULUMI_PYTHON_CMD": sys.executable,
+}
 
 
 def _program_of(folder: Path) -> Callable[[], None]:

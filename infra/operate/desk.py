@@ -16,8 +16,17 @@ from infra.operate.stack_file import StackFile
 from infra.operate.summary import Summary, progress, rows
 from infra.rehearsal.outcomes import Step
 
-answers = Console(highlight=False, soft_wrap=True)
-notes = Console(stderr=True, highlight=False, soft_wrap=True)
+WIDTH = 200
+"""Columns where nobody's terminal says how many there are, as in a log: then a table is not folded."""
+
+
+def _console(*, stderr: bool) -> Console:
+    width = None if sys.stdout.isatty() else WIDTH
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+
+
+answers = _console(stderr=False)
+notes = _console(stderr=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.costs import HETZNER_EURO_A_MONTH
+from infra.operate.summary import kind
 from infra.verda.prices import SHARED_FILESYSTEM_GB_HOUR
 
 HOURS_A_MONTH = 730
@@ -30,16 +31,13 @@ def kept_resources(resources: Iterable[Mapping[str, Any]]) -> list[Kept]:
             continue
         why = "protected" if entry.get("protect") else "kept on purpose"
         name, type_ = str(entry["urn"]).rpartition("::")[2], str(entry["type"])
-        found.append(Kept(name, type_, why, _price(type_, entry.get("inputs") or {})))
+        found.append(Kept(name, kind(type_), why, _price(type_, entry.get("inputs") or {})))
     return sorted(found, key=lambda thing: (thing.kind, thing.name))
 
 
 def _price(type_: str, inputs: Mapping[str, Any]) -> str:
     """In words, with the basis in infra/README.md; empty for what costs nothing, or nothing by itself."""
-    for ending, words in _PRICES.items():
-        if type_.endswith(ending):
-            return words(inputs)
-    return ""
+    return _PRICES[type_](inputs) if type_ in _PRICES else ""
 
 
 def _server(inputs: Mapping[str, Any]) -> str:
@@ -54,9 +52,9 @@ def _verda_volume(inputs: Mapping[str, Any]) -> str:
 
 
 _PRICES: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    ":Server": _server,
-    ":Volume": lambda inputs: f"Hetzner's price for {inputs.get('size')} GB",
-    ":PrimaryIp": lambda _inputs: "Hetzner's price for an address",
-    ":R2Bucket": lambda _inputs: f"{R2_DOLLAR_A_GB_MONTH} USD a GB and month of what is in it",
-    ":VerdaVolume": _verda_volume,
+    "hcloud:index/server:Server": _server,
+    "hcloud:index/volume:Volume": lambda inputs: f"Hetzner's price for {inputs.get('size')} GB",
+    "hcloud:index/primaryIp:PrimaryIp": lambda _inputs: "Hetzner's price for an address",
+    "cloudflare:index/r2Bucket:R2Bucket": lambda _inputs: f"{R2_DOLLAR_A_GB_MONTH} USD a GB and month of what is in it",
+    "pulumi-python:dynamic/verda:Volume": _verda_volume,
 }

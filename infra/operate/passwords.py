@@ -50,6 +50,6 @@ def read_passwords(host: AppHost, private_key: str) -> dict[str, str]:
         address, _READ, private_key=private_key, host_key=host.host_key, timeout=SECONDS, port=int(port or 22)
     )
     found = [_LINE.fullmatch(line) for line in done.stdout.decode(errors="replace").splitlines()]
-    if done.returncode or not all(found):
+    if done.returncode or not found or not all(found):
         raise StackFailed(f"{host.address} keeps no passwords under /etc/comfyume/people; `make up` puts them there.")
     return {line[1]: line[2] for line in found if line}

@@ -14,6 +14,9 @@ _WORDS = {
 }  # fmt: skip
 _COLOURS = {"create": "green", "update": "yellow", "replace": "magenta", "delete": "red"}
 _DONE = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted"}
+_NOT_REAL = ("pulumi:", "comfyume:")
+"""Groups and connections of the program: they exist in the state only."""
+
 _AGAIN = "an unhandled error occurred: "
 _MARK = {"create": "+", "update": "~", "replace": "+-", "delete": "-"}
 
@@ -61,7 +64,7 @@ def summary_of(outcome: Outcome) -> Summary:
     changes: dict[tuple[str, str], Change] = {}
     for step in outcome.steps:
         op = _WORDS.get(step.op)
-        if op and step.type != "pulumi:pulumi:Stack":
+        if op and not step.type.startswith(_NOT_REAL):
             known = changes.get((step.type, step.name))
             properties = step.changed or (known.properties if known else ())
             changes[step.type, step.name] = Change(op, step.name, step.type, properties)
@@ -72,7 +75,7 @@ def summary_of(outcome: Outcome) -> Summary:
 def progress(step: Step) -> Text | None:
     """One line while it happens; None for what nobody wants to read."""
     op = _WORDS.get(step.op)
-    if not op or step.op in ("create-replacement", "delete-replaced") or step.type.startswith("pulumi:"):
+    if not op or step.op in ("create-replacement", "delete-replaced") or step.type.startswith(_NOT_REAL):
         return None
     return Text(f"{_DONE[op]:>9} {step.name}", style=_COLOURS[op])
 
@@ -114,7 +117,7 @@ def kind(type_: str) -> str:
 def _errors(outcome: Outcome) -> list[str]:
     """The engine's own sentences; its last words only where it had none."""
     found = [_sentence(message) for severity, message in outcome.diagnostics if severity == "error" and message.strip()]
-    last = [line for line in outcome.error.splitlines() if line.strip() and not line.startswith((" ", "\t", "code:"))]
+    last = [line.strip() for line in outcome.error.splitlines() if line.strip()]
     # The engine repeats what the program has said already.
     repeated = {f"{_AGAIN}{message}" for message in found}
     return [message for message in dict.fromkeys(found) if message not in repeated] or last[-1:]
