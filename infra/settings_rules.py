@@ -9,9 +9,7 @@ from typing import Any
 
 from infra.settings_keys import wrong_with_certificate, wrong_with_certificate_key, wrong_with_operator_key
 from infra.settings_refusals import how_to_set_secret
-
-RESERVED_NAMES = frozenset({"admin", "api", "health", "sign-in", "sign-out"})
-"""Addresses of the front door that no participant may have as a name."""
+from services.domain.names import RESERVED_NAMES
 
 
 def broken_rules(known: Mapping[str, Any]) -> list[str]:
