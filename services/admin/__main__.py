@@ -1,5 +1,6 @@
 """`python -m services.admin`: serve the console until told to stop."""
 
+import logging
 import socket
 import sys
 from types import FrameType
@@ -44,6 +45,7 @@ def main() -> None:
         fields = ", ".join(f"ADMIN_{'_'.join(map(str, item['loc'])).upper()}" for item in error.errors())
         sys.exit(f"{fields}: missing or not usable; set it in the environment or as a file in /run/secrets.")
     configure_logs()
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each question says nothing that ours do not
     config = uvicorn.Config(
         create_app(settings), host=settings.host, port=settings.port, access_log=False, log_config=None,
         server_header=False, timeout_graceful_shutdown=GOODBYE_SECONDS,

@@ -105,7 +105,7 @@ def room(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.mark.parametrize("name", [*SERVICES, "nginx"])
 def test_it_becomes_healthy_by_its_own_check(room: dict[str, Container], name: str) -> None:
-    wait_for(room[name].is_healthy, f"{name} to be healthy", limit=120)
+    wait_for(room[name].is_healthy, f"{name} to be healthy", limit=400)
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "nginx"])
@@ -148,7 +148,7 @@ def test_the_front_door_follows_a_container_that_comes_back_at_another_address(r
     nginx, frontend = room["nginx"], room["frontend"]
     network = json.loads(docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", nginx.id))
     (name,) = network
-    wait_for(frontend.is_healthy, "the web UI to be healthy", limit=120)
+    wait_for(frontend.is_healthy, "the web UI to be healthy", limit=400)
     door = httpx.Client(
         base_url=f"https://{network[name]['IPAddress']}:8443",
         verify=False,  # noqa: S501 - its certificate is for another address
@@ -156,14 +156,14 @@ def test_the_front_door_follows_a_container_that_comes_back_at_another_address(r
         timeout=60,
     )
     with door:
-        wait_for(lambda: door.get("/anna/").status_code == 200, "the workspace to open", limit=120)
+        wait_for(lambda: door.get("/anna/").status_code == 200, "the workspace to open", limit=400)
         before = _address(frontend)
         docker("network", "disconnect", name, frontend.id)
         squatter = docker("run", "--detach", "--network", name, "--entrypoint", "sleep", "comfyume-test-redis", "600")
         try:
             docker("network", "connect", "--alias", "frontend", name, frontend.id)
             assert _address(frontend) != before
-            wait_for(lambda: door.get("/anna/").status_code == 200, "the workspace to open again", limit=120)
+            wait_for(lambda: door.get("/anna/").status_code == 200, "the workspace to open again", limit=400)
         finally:
             docker("rm", "--force", squatter)
 
