@@ -16,7 +16,7 @@ from pathlib import Path
 from docker.errors import APIError, NotFound
 from docker.types import Mount
 
-from infra.rehearsal.docker_engine import DockerFailed, DockerUnavailable
+from infra.rehearsal.docker_engine import DockerFailed, DockerUnavailable, docker
 from infra.rehearsal.machine_host import (
     NETWORK,
     MachineFailed,
@@ -31,7 +31,7 @@ from infra.rehearsal.machine_host import (
     take_tailnet_address,
     unshare,
 )
-from infra.rehearsal.machine_image import ensure_machine_image
+from infra.rehearsal.machine_image import BASE, ensure_machine_image
 
 SHARED = ("/srv", "/mnt", "/run/comfyume", "/etc/comfyume")
 STORAGE = "/rehearsal/storage"
@@ -97,6 +97,15 @@ def start(order: Order) -> str:
         remove(order.cloud, order.root, order.name)
         raise
     return name
+
+
+def check_abilities() -> None:
+    """Try whether a container may have what a machine needs. Raises MachineFailed, one line, if not."""
+    granted = [f"--cap-add={name}" for name in CAPABILITIES]
+    try:
+        docker("run", "--rm", "--network", "none", "--cgroupns", "private", *granted, BASE, "true")
+    except DockerFailed as failed:
+        raise MachineFailed(f"containers get no {' '.join(CAPABILITIES)} here: {failed.reason}") from failed
 
 
 def stop(container: str, root: Path) -> None:

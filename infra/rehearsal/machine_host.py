@@ -94,6 +94,17 @@ def _create_network(api: docker.APIClient) -> None:
     raise MachineFailed("no free range of addresses for the rehearsal's network; remove unused Docker networks")
 
 
+def check_abilities(folder: Path) -> None:
+    """Try in a scratch folder whether mounts and loop devices can be made. Raises MachineFailed, one line, if not."""
+    try:
+        run("ip", "-Version")
+        run("losetup", "--find")
+        run("mount", "--bind", str(folder), str(folder))
+        run("umount", str(folder))
+    except FileNotFoundError as error:
+        raise MachineFailed(f"{error.filename} is missing: rehearsed machines need it") from error
+
+
 def take_tailnet_address(address: str) -> None:
     """Put the address on this machine's side of the rehearsal's network."""
     run("ip", "address", "add", f"{address}/32", "dev", f"br-{_network()['Id'][:12]}")

@@ -46,6 +46,12 @@ def real_machines() -> bool:
     return os.environ.get("COMFYUME_REHEARSAL_MACHINES", "") != "none"
 
 
+def check_abilities(folder: Path) -> None:
+    """Whether machines can be started here; `folder` is scratch. Raises MachineFailed with one line where not."""
+    machine_host.check_abilities(folder)
+    machine_container.check_abilities()
+
+
 def allocate_address(cloud: Path) -> str:
     """A free IPv4 address, for an address that is rented before its server."""
     taken = {machine.address for machine in list_machines(cloud)}

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.rehearsal import docker_engine, engine, made_up
+from infra.rehearsal import docker_engine, engine, machines, made_up
 from infra.rehearsal.automation import Rehearsal
+from infra.rehearsal.machine_host import MachineFailed
 from infra.rehearsal.machine_image import ensure_images
 
 SMALL = Path(__file__).with_name("small")
@@ -40,7 +41,8 @@ def docker_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         try:
             stack.enter_context(docker_engine.running_engine(tmp_path_factory.mktemp("docker")))
             ensure_images()
-        except docker_engine.DockerUnavailable as unavailable:
+            machines.check_abilities(tmp_path_factory.mktemp("abilities"))
+        except (docker_engine.DockerUnavailable, MachineFailed) as unavailable:
             pytest.skip(str(unavailable))
         except docker_engine.DockerFailed as failed:  # no package sources, for one
             pytest.skip(f"the images that rehearsals need cannot be made here: {failed.reason}")

@@ -15,7 +15,7 @@ from infra.rehearsal.providers.command import StandIn
 from infra.rehearsal.providers.values import UNKNOWN, Properties, ProviderFailure, Request
 from tests.engine.machine_room import MachineRoom, host_key, machine_room
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.engine
 
 REMOTE = "command:remote:Command"
 LOCAL = "command:local:Command"

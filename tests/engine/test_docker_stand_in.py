@@ -23,7 +23,7 @@ from infra.rehearsal.providers.values import UNKNOWN, PartialFailure, Properties
 from tests.engine.machine_room import MachineRoom, host_key, machine_room
 from tests.support.wait import wait_for
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.engine
 
 PROGRAM = Path(__file__).with_name("containers")
 CONTAINER = "docker:index/container:Container"

@@ -14,7 +14,7 @@ from infra.remote import ssh
 from services.domain.errors import Unavailable
 from tests.engine.machine_room import MachineRoom, host_key, machine_room
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.engine
 
 DEVICE = "/dev/disk/by-id/scsi-0HC_Volume_7"
 DISK_BYTES = 64 * 1024 * 1024
