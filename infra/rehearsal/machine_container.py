@@ -43,7 +43,7 @@ LABEL_MACHINE = "comfyume.rehearsal.machine"
 
 CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "MKNOD", "SYS_PTRACE", "SYSLOG", "IPC_LOCK", "DAC_READ_SEARCH")
 LOOP_DEVICES = ("b 7:* rmw", "c 10:237 rmw")
-BOOT_SECONDS = 180.0
+BOOT_SECONDS = 300.0
 
 
 @dataclass(frozen=True)

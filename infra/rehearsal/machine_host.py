@@ -158,7 +158,7 @@ def mounted_below(root: Path) -> list[str]:
 
 def run(*command: str) -> str:
     """A command's output. Raises MachineFailed with what it said."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     if done.returncode != 0:
         raise MachineFailed(f"`{' '.join(command)}` failed: {done.stderr.strip()[-300:]}")
     return done.stdout

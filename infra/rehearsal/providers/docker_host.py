@@ -23,7 +23,7 @@ from infra.rehearsal.providers.cloud import Cloud
 from infra.rehearsal.providers.values import Properties, ProviderFailure
 
 PORTS = "published_ports"
-_SSH_SECONDS = 60
+_SSH_SECONDS = 180
 _TO_EVERYBODY = ("", "0.0.0.0", "::", "127.0.0.1", "localhost")
 
 
