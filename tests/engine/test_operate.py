@@ -85,14 +85,19 @@ def test_a_dry_run_typed_at_a_shell_shows_the_change_and_changes_nothing(operato
 def test_gpu_hosts_come_change_their_type_when_somebody_agrees_and_go(operator: Operator) -> None:
     cloud = operator.rehearsal.cloud.folder
     operator.types("gpu-up", "1")
-    came, file = set(rented(cloud)), operator.file.read_bytes()
+    came, file = rented(cloud), operator.file.read_bytes()
+    lost = cloud / "rented" / "gpu-1-1v100.6v"
+    lost.rename(cloud / "gone")
+    drifted = operator.types("--json", "drift", expect=7)
+    (cloud / "gone").rename(lost)
     refused = operator.types("switch-gpu", "1B300.30V", expect=3)
     unchanged = operator.file.read_bytes()
     operator.types("--yes", "switch-gpu", "1B300.30V")
     switched = set(rented(cloud))
     operator.types("--yes", "gpu-down")
 
-    assert came == {"gpu-1-1v100.6v"}
+    assert set(came) == {"gpu-1-1v100.6v"}
+    assert drifted.changes == [("delete", "gpu-1")]
     assert (
         "This deletes or replaces gpu-1. Nobody is here to ask; look with DRY_RUN=1, or agree with YES=1."
         in refused.notes
@@ -165,6 +170,7 @@ def test_a_stack_that_was_never_deployed_is_named_with_the_way_to_begin(operator
 
 
 def test_down_asks_for_the_stacks_name_and_keeps_what_is_protected(operator: Operator) -> None:
+    looked = operator.types("--json", "--dry-run", "down")
     asked = operator.types("--yes", "down", expect=3)
     people = operator.people()
     done = operator.types("--json", "--confirm", "staging", "down")
@@ -173,6 +179,7 @@ def test_down_asks_for_the_stacks_name_and_keeps_what_is_protected(operator: Ope
     assert "agree with CONFIRM=staging" in asked.notes
     assert len(people) == 5
     assert {op for op, _name in done.changes} == {"delete"}
+    assert looked.changes == done.changes
     assert [thing["name"] for thing in done.json["kept"]] == ["redis"]
     assert [str(entry["urn"]).rpartition("::")[2] for entry in left] == ["redis"]
     operator.types("up")
