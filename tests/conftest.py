@@ -4,12 +4,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from services.kit.redis_connection import RedisConnection
 from services.queue_manager.repository import JobRepository
 from services.queue_manager.scripts import Scripts
 from tests.support.key_leaks import leaked_keys
 from tests.support.redis_server import RedisServer
+
+# How long an example takes says nothing here: tests run on machines of unknown load.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
