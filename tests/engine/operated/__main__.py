@@ -8,8 +8,11 @@ from infra.settings import load_for
 from tests.engine.small_host import SmallHost
 
 settings = load_for(pulumi.get_stack(), pulumi.get_project())
-for name, person in {**settings.participants, **settings.staff}.items():
-    random.RandomPassword(f"password-{name}", length=20, keepers={"rekeyed": str(person.rekeyed)})
+rekeyed = {
+    name: person.rekeyed for people in (settings.participants, settings.staff) for name, person in people.items()
+}
+for name, times in rekeyed.items():
+    random.RandomPassword(f"password-{name}", length=20, keepers={"rekeyed": str(times)})
 for number in range(1, settings.gpu.count + 1):
     SmallHost(f"gpu-{number}", name=f"gpu-{number}-{settings.gpu.instance_type.lower()}", token="none")
 random.RandomPassword("redis", length=20, opts=pulumi.ResourceOptions(protect=settings.protection.enabled))
