@@ -14,6 +14,7 @@ from infra.costs import hetzner_euro_an_hour
 from infra.naming import Naming
 from infra.settings import StackSettings
 from infra.settings_sections import Limit
+from infra.stack import Stack
 from services.domain.stack_outputs import (
     BucketOutput,
     ContainerOutput,
@@ -38,10 +39,9 @@ class HostFacts:
     tailnet_address: pulumi.Input[str]
 
 
-def app_host_facts(
-    settings: StackSettings, naming: Naming, address: pulumi.Input[str], tailnet_address: pulumi.Input[str]
-) -> HostFacts:
+def app_host_facts(stack: Stack, address: pulumi.Input[str], tailnet_address: pulumi.Input[str]) -> HostFacts:
     """The app host as the document describes it."""
+    settings, naming = stack.settings, stack.naming
     return HostFacts(
         output=HostOutput(
             name=naming.of("app"),
@@ -59,10 +59,11 @@ def app_host_facts(
 
 
 def stack_document(
-    settings: StackSettings, naming: Naming, *, hosts: Sequence[HostFacts], containers: Sequence[ContainerOutput],
+    stack: Stack, *, hosts: Sequence[HostFacts], containers: Sequence[ContainerOutput],
     schedules: Sequence[ScheduleOutput], deployments: Sequence[pulumi.Output[DeploymentOutput]],
 ) -> pulumi.Output[StackOutputs]:  # fmt: skip
     """The document as soon as every machine has its addresses."""
+    settings, naming = stack.settings, stack.naming
 
     def assembled(known: dict[str, Any]) -> StackOutputs:
         return StackOutputs(
@@ -89,8 +90,9 @@ def stack_document(
     ).apply(assembled)
 
 
-def app_containers(settings: StackSettings, naming: Naming) -> list[ContainerOutput]:
+def app_containers(stack: Stack) -> list[ContainerOutput]:
     """The services on the app host, without the participants' web UIs."""
+    settings, naming = stack.settings, stack.naming
     limits, queue = settings.limits, f"queue-manager:{QUEUE_PORT}/readyz"
     return [
         _container(naming, "redis", limits.redis, "redis"),

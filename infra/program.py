@@ -19,116 +19,55 @@ from infra.naming import Naming
 from infra.outputs import app_containers, app_host_facts, stack_document
 from infra.providers import Providers
 from infra.settings import NAMESPACE, StackSettings
+from infra.stack import Stack
 
 
-def declare(settings: StackSettings, stack: str) -> pulumi.Output[dict[str, object]]:
+def declare(settings: StackSettings, stack_name: str) -> pulumi.Output[dict[str, object]]:
     """Declare everything of one stack; gives the document that describes it (services/domain/stack_outputs.py)."""
-    naming = Naming(NAMESPACE, stack)
-    providers = Providers(settings)
+    stack = Stack(settings, Naming(NAMESPACE, stack_name), Providers(settings))
 
     # Where things are kept: buckets in Europe, and the filesystem that all GPU hosts share.
-    storage = ObjectStorage(
-        "storage",
-        ObjectStorageArgs(
-            settings=settings.object_storage,
-            protection=settings.protection,
-            naming=naming,
-            provider=providers.cloudflare,
-        ),
-    )
-    shared = None
-    if settings.shared_filesystem:
-        shared = SharedFilesystem(
-            "shared-filesystem",
-            SharedFilesystemArgs(
-                settings=settings.shared_filesystem,
-                protection=settings.protection,
-                naming=naming,
-                location=settings.gpu.location,
-            ),
-        )
+    storage = ObjectStorage("storage", ObjectStorageArgs(stack=stack))
+    shared = SharedFilesystem("shared-filesystem", SharedFilesystemArgs(stack=stack))
 
     # The one cheap machine, from bare to an engine that runs containers on two networks.
-    app = AppHost("app-host", AppHostArgs(settings=settings, naming=naming, providers=providers))
+    app = AppHost("app-host", AppHostArgs(stack=stack))
+    host, tailnet = app.containers, app.tailnet_address
 
     # The queue: Redis, which nobody but the queue manager can reach, and the queue manager.
-    redis = StateStore("redis", StateStoreArgs(settings=settings, naming=naming, host=app.containers, network="redis"))
+    redis = StateStore("redis", StateStoreArgs(stack=stack, host=host))
     queue = QueueManager(
         "queue-manager",
-        QueueManagerArgs(
-            settings=settings,
-            naming=naming,
-            host=app.containers,
-            redis_url=redis.url,
-            redis=redis.container,
-            tailnet_address=app.tailnet_address,
-            networks=("front", "redis"),
-        ),
+        QueueManagerArgs(stack=stack, host=host, redis_url=redis.url, redis=redis.container, tailnet_address=tailnet),
     )
 
     # The people: sign-in, and a web UI for each participant.
-    sign_in = SignIn(
-        "auth",
-        SignInArgs(settings=settings, naming=naming, host=app.containers, network="front", folders=queue.files),
-    )
+    sign_in = SignIn("auth", SignInArgs(stack=stack, host=host, folders=queue.files))
     web_uis = FrontendPool(
-        "frontends",
-        FrontendPoolArgs(
-            settings=settings,
-            naming=naming,
-            host=app.containers,
-            network="front",
-            folders=sign_in.files,
-            ready=queue.container,
-        ),
+        "frontends", FrontendPoolArgs(stack=stack, host=host, folders=sign_in.files, ready=queue.container)
     )
 
     # The work: GPU hosts of our own for the day, serverless ones beside them.
-    gpu = GpuFleet(
-        "gpu",
-        GpuFleetArgs(
-            settings=settings, naming=naming, providers=providers, shared=shared, app=app, queue=queue, storage=storage
-        ),
-    )
-    serverless = Serverless(
-        "serverless",
-        ServerlessArgs(
-            settings=settings, naming=naming, host=app.containers, network="front", queue=queue, shared=shared
-        ),
-    )
+    gpu = GpuFleet("gpu", GpuFleetArgs(stack=stack, shared=shared, app=app, queue=queue, storage=storage))
+    serverless = Serverless("serverless", ServerlessArgs(stack=stack, host=host, queue=queue, shared=shared))
 
-    # What watches all this beside the console, if it is wanted.
-    Monitoring(
-        "monitoring",
-        MonitoringArgs(
-            settings=settings,
-            naming=naming,
-            host=app.containers,
-            network="front",
-            queue=queue,
-            tailnet_address=app.tailnet_address,
-        ),
-    )
-
-    # What is kept of all this, and when.
-    Backups("backups", BackupsArgs(settings=settings, naming=naming, app=app, storage=storage))
+    # What is kept of all this and when, and what watches it beside the console.
+    Backups("backups", BackupsArgs(stack=stack, app=app, storage=storage))
+    Monitoring("monitoring", MonitoringArgs(stack=stack, host=host, queue=queue, tailnet_address=tailnet))
 
     # The description of it all, the console that reads it, and the door that leads to everything.
     document = stack_document(
-        settings,
-        naming,
-        hosts=[app_host_facts(settings, naming, app.machine.address, app.tailnet_address), *gpu.hosts],
-        containers=[*app_containers(settings, naming), *gpu.containers, *serverless.containers],
-        schedules=schedules_of(settings, naming),
+        stack,
+        hosts=[app_host_facts(stack, app.machine.address, tailnet), *gpu.hosts],
+        containers=[*app_containers(stack), *gpu.containers, *serverless.containers],
+        schedules=schedules_of(stack),
         deployments=serverless.deployments,
     )
     Admin(
         "admin",
         AdminArgs(
-            settings=settings,
-            naming=naming,
-            host=app.containers,
-            network="front",
+            stack=stack,
+            host=host,
             door_secret=web_uis.door_secret,
             document=document.apply(lambda outputs: outputs.model_dump_json(indent=1)),
             folders=queue.files,
@@ -138,16 +77,13 @@ def declare(settings: StackSettings, stack: str) -> pulumi.Output[dict[str, obje
     Edge(
         "nginx",
         EdgeArgs(
-            settings=settings,
-            naming=naming,
-            host=app.containers,
-            network="front",
+            stack=stack,
+            host=host,
             sign_in=sign_in,
             admin_address=f"admin:{ADMIN_PORT}",
             workspaces=web_uis.addresses,
             door_secret=web_uis.door_secret,
             behind=[queue.container],
-            cloudflare=providers.cloudflare,
         ),
     )
     return document.apply(lambda outputs: outputs.model_dump(mode="json"))

@@ -4,16 +4,15 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_docker as docker
-from services.admin.settings import AdminSettings
 
-from infra.components.container_host import ContainerHost
+from infra.components.container_host import FRONT, ContainerHost
 from infra.components.host_files import HostFile, HostFolder, host_files
 from infra.components.queue_manager import PORT as QUEUE_PORT
 from infra.components.queue_manager import credential_file, new_token
 from infra.components.service_container import Mount, ServiceContainerArgs, service_container
 from infra.environment import environment_of
-from infra.naming import Naming
-from infra.settings import StackSettings
+from infra.stack import Stack
+from services.admin.settings import AdminSettings
 from services.domain.names import Role
 
 PORT = 8160
@@ -26,10 +25,8 @@ CREDENTIAL = "console"
 class AdminArgs:
     """`document` is StackOutputs as JSON; the console reads it again when it changes."""
 
-    settings: StackSettings
-    naming: Naming
+    stack: Stack
     host: ContainerHost
-    network: str
     door_secret: pulumi.Output[str]
     document: pulumi.Output[str]
     folders: pulumi.Resource
@@ -68,10 +65,10 @@ class Admin(pulumi.ComponentResource):
         self.container = service_container(
             name,
             ServiceContainerArgs(
-                container_name=args.naming.of("admin"),
+                container_name=args.stack.naming.of("admin"),
                 image=image.reference,
-                limit=args.settings.limits.admin,
-                networks=[(args.host.network_names[args.network], "admin")],
+                limit=args.stack.settings.limits.admin,
+                networks=[(args.host.network_names[FRONT], "admin")],
                 environment=environment_of(
                     AdminSettings,
                     {
@@ -84,7 +81,7 @@ class Admin(pulumi.ComponentResource):
                     Mount(source=CONFIGURATION, target="/etc/comfyume"),
                     Mount(source=SECRETS, target="/run/secrets"),
                 ],
-                labels=args.naming.labels,
+                labels=args.stack.naming.labels,
             ),
             args.host.options(self, after=[document, image.built, args.ready]),
         )

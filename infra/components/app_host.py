@@ -5,18 +5,16 @@ from dataclasses import dataclass, replace
 import pulumi
 import pulumi_command as command
 
-from infra.components.container_host import ContainerHost, ContainerHostArgs
+from infra.components.container_host import FRONT, REDIS, ContainerHost, ContainerHostArgs
 from infra.components.host_files import last_line, run_steps
 from infra.components.machine import Machine
 from infra.components.vps import Vps, VpsArgs
 from infra.key_file import private_key_file
-from infra.naming import Naming
-from infra.providers import Providers
 from infra.remote.bootstrap import AppHostFacts, app_host_steps
 from infra.remote.ensure.tailnet import AUTH_KEY
-from infra.settings import StackSettings
+from infra.stack import Stack
 
-NETWORKS = {"front": False, "redis": True}
+NETWORKS = {FRONT: False, REDIS: True}
 """Whether a network is cut off from the world. Redis and the queue manager share one that nobody else is on."""
 
 UNKNOWN_DEVICE = "/dev/disk/by-id/unknown"
@@ -27,9 +25,7 @@ UNKNOWN_DEVICE = "/dev/disk/by-id/unknown"
 class AppHostArgs:
     """The stack's settings, names and providers."""
 
-    settings: StackSettings
-    naming: Naming
-    providers: Providers
+    stack: Stack
 
 
 class AppHost(pulumi.ComponentResource):
@@ -42,15 +38,15 @@ class AppHost(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AppHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("comfyume:machines:AppHost", name, None, opts)
-        settings = args.settings
+        settings = args.stack.settings
         vps = Vps(
             name,
-            VpsArgs(settings=settings, naming=args.naming, providers=args.providers),
+            VpsArgs(stack=args.stack),
             pulumi.ResourceOptions(parent=self),
         )
         expected = settings.app_host.expected_tailnet_address
         facts = AppHostFacts(
-            name=args.naming.of("app"),
+            name=args.stack.naming.of("app"),
             authorized_keys=tuple(settings.access.public_keys),
             data_device=UNKNOWN_DEVICE,
             format_blank_data_volume=True,
@@ -74,8 +70,8 @@ class AppHost(pulumi.ComponentResource):
             f"{name}-engine",
             ContainerHostArgs(
                 machine=self.machine,
-                naming=args.naming,
-                key_file=private_key_file(args.naming.stack, settings.operator_private_key),
+                naming=args.stack.naming,
+                key_file=private_key_file(args.stack.naming.stack, settings.operator_private_key),
                 networks=NETWORKS,
                 overrides=settings.image_overrides,
             ),

@@ -12,9 +12,9 @@ import pulumi
 from infra.components.app_host import AppHost
 from infra.components.host_files import HostFile, HostFolder, host_files
 from infra.components.object_storage import ObjectStorage
-from infra.naming import Naming
 from infra.remote.ensure.backups import CONFIGURATION, IMAGES, Schedule
 from infra.settings import StackSettings
+from infra.stack import Stack
 from services.domain.stack_outputs import ScheduleOutput
 
 FOLDER = "/etc/comfyume/backup"
@@ -24,8 +24,7 @@ FOLDER = "/etc/comfyume/backup"
 class BackupsArgs:
     """The machine whose files are kept, and the buckets that keep them."""
 
-    settings: StackSettings
-    naming: Naming
+    stack: Stack
     app: AppHost
     storage: ObjectStorage
 
@@ -42,7 +41,7 @@ class Backups(pulumi.ComponentResource):
             [
                 HostFile(
                     path=f"{FOLDER}/settings.json",
-                    content=backup_settings(args.settings, args.naming.of("app")),
+                    content=backup_settings(args.stack.settings, args.stack.naming.of("app")),
                     mode="0444",
                     owner="root:root",
                 ),
@@ -76,10 +75,10 @@ def credentials(access_key_id: pulumi.Input[str], secret_access_key: pulumi.Inpu
     return pulumi.Output.secret(pulumi.Output.json_dumps(document))
 
 
-def schedules_of(settings: StackSettings, naming: Naming) -> list[ScheduleOutput]:
+def schedules_of(stack: Stack) -> list[ScheduleOutput]:
     """When which machine is backed up, for the stack's document; the same list that the bootstrap steps install."""
-    hosts: list[tuple[str, tuple[Schedule, ...]]] = [(naming.of("app"), (*CONFIGURATION, *IMAGES))]
-    hosts += [(naming.of(f"gpu-{number}"), CONFIGURATION) for number in range(1, settings.gpu.count + 1)]
+    hosts: list[tuple[str, tuple[Schedule, ...]]] = [(stack.naming.of("app"), (*CONFIGURATION, *IMAGES))]
+    hosts += [(stack.naming.of(f"gpu-{number}"), CONFIGURATION) for number in range(1, stack.settings.gpu.count + 1)]
     return [_described(host, schedule) for host, schedules in hosts for schedule in schedules]
 
 

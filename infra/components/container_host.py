@@ -12,6 +12,9 @@ from infra.naming import Naming
 from infra.settings_sections import ImageOverrides
 from infra.versions import image_named
 
+FRONT, REDIS = "front", "redis"
+"""The app host's networks: everybody's, and the one that Redis shares with the queue manager alone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerHostArgs:

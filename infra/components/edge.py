@@ -10,14 +10,13 @@ import pulumi_docker as docker
 import pulumi_random as random
 from pydantic import SecretStr
 
-from infra.components.container_host import ContainerHost
+from infra.components.container_host import FRONT, ContainerHost
 from infra.components.host_files import HostFile, HostFolder, host_files
 from infra.components.person import ACCOUNTS, PEOPLE, PersonArgs, person_on_host
 from infra.components.queue_manager import PORT as QUEUE_PORT
 from infra.components.service_container import USER, Mount, Port, ServiceContainerArgs, service_container
 from infra.environment import environment_of
-from infra.naming import Naming
-from infra.settings import StackSettings
+from infra.stack import Stack
 from infra.templating import render
 from services.auth.settings import AuthSettings
 from services.domain.front_door import FrontDoor, WorkspaceAddress
@@ -33,10 +32,8 @@ EVERYBODY = "0.0.0.0"
 class SignInArgs:
     """`folders` makes the credentials' folder, which people's files are put into."""
 
-    settings: StackSettings
-    naming: Naming
+    stack: Stack
     host: ContainerHost
-    network: str
     folders: pulumi.Resource
 
 
@@ -49,7 +46,7 @@ class SignIn(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SignInArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("comfyume:services:SignIn", name, None, opts)
-        newest = args.settings.session_key
+        newest = args.stack.settings.session_key
         keys = [
             random.RandomPassword(
                 f"session-key-{number}", length=64, special=False, opts=pulumi.ResourceOptions(parent=self)
@@ -73,7 +70,7 @@ class SignIn(pulumi.ComponentResource):
             ],
             after=[args.folders],
         )
-        for person, wanted in sorted(args.settings.staff.items()):
+        for person, wanted in sorted(args.stack.settings.staff.items()):
             person_on_host(
                 PersonArgs(
                     name=person, role=Role(wanted.role), rekeyed=wanted.rekeyed, machine=args.host.machine,
@@ -85,21 +82,21 @@ class SignIn(pulumi.ComponentResource):
         self.container = service_container(
             name,
             ServiceContainerArgs(
-                container_name=args.naming.of("auth"),
+                container_name=args.stack.naming.of("auth"),
                 image=image.reference,
-                limit=args.settings.limits.auth,
-                networks=[(args.host.network_names[args.network], "auth")],
+                limit=args.stack.settings.limits.auth,
+                networks=[(args.host.network_names[FRONT], "auth")],
                 environment=environment_of(
                     AuthSettings,
                     {
                         "AUTH_ACCOUNTS_DIR": "/etc/comfyume/accounts",
                         "AUTH_SESSION_KEYS_FILE": "/etc/comfyume/session-keys",
                         "AUTH_QUEUE_URL": f"http://queue-manager:{QUEUE_PORT}",
-                        "AUTH_WORKSHOP_TITLE": args.settings.workshop_title,
+                        "AUTH_WORKSHOP_TITLE": args.stack.settings.workshop_title,
                     },
                 ),
                 mounts=[Mount(source=AUTH, target="/etc/comfyume")],
-                labels=args.naming.labels,
+                labels=args.stack.naming.labels,
             ),
             args.host.options(self, after=[self.files, image.built]),
         )
@@ -111,16 +108,13 @@ class SignIn(pulumi.ComponentResource):
 class EdgeArgs:
     """Addresses are such of the container network; `behind` are the containers that the door leads to."""
 
-    settings: StackSettings
-    naming: Naming
+    stack: Stack
     host: ContainerHost
-    network: str
     sign_in: SignIn
     admin_address: str
     workspaces: Mapping[str, str]
     door_secret: pulumi.Output[str]
     behind: list[pulumi.Resource]
-    cloudflare: cloudflare.Provider
 
 
 class Edge(pulumi.ComponentResource):
@@ -133,24 +127,24 @@ class Edge(pulumi.ComponentResource):
         self._args = args
         cloudflare.DnsRecord(
             "dns",
-            zone_id=args.settings.dns.zone_id,
-            name=args.settings.domain,
+            zone_id=args.stack.settings.dns.zone_id,
+            name=args.stack.settings.domain,
             type="A",
-            ttl=args.settings.dns.ttl_seconds,
+            ttl=args.stack.settings.dns.ttl_seconds,
             content=args.host.machine.address,
             proxied=False,
-            comment=f"{args.naming.of('app')}, managed by Pulumi",
-            opts=pulumi.ResourceOptions(parent=self, provider=args.cloudflare),
+            comment=f"{args.stack.naming.of('app')}, managed by Pulumi",
+            opts=pulumi.ResourceOptions(parent=self, provider=args.stack.providers.cloudflare),
         )
-        container_name = args.naming.of("nginx")
+        container_name = args.stack.naming.of("nginx")
         files = host_files(
             "front-door",
             args.host.machine,
             [
-                HostFile(path=f"{EDGE}/certificate.pem", content=args.settings.certificate),
+                HostFile(path=f"{EDGE}/certificate.pem", content=args.stack.settings.certificate),
                 HostFile(
                     path=f"{EDGE}/certificate-key.pem",
-                    content=pulumi.Output.secret(args.settings.certificate_key.get_secret_value()),
+                    content=pulumi.Output.secret(args.stack.settings.certificate_key.get_secret_value()),
                 ),
                 HostFile(path=f"{EDGE}/nginx.conf", content=args.door_secret.apply(self._configuration)),
             ],
@@ -164,8 +158,8 @@ class Edge(pulumi.ComponentResource):
             ServiceContainerArgs(
                 container_name=container_name,
                 image=image.reference,
-                limit=args.settings.limits.nginx,
-                networks=[(args.host.network_names[args.network], "nginx")],
+                limit=args.stack.settings.limits.nginx,
+                networks=[(args.host.network_names[FRONT], "nginx")],
                 mounts=[Mount(source=EDGE, target="/etc/comfyume")],
                 tmpfs={"/run/comfyume": "rw,noexec,nosuid,size=128m,uid=10001,gid=10001"},
                 ports=[
@@ -173,16 +167,16 @@ class Edge(pulumi.ComponentResource):
                     Port(internal=443, external=443, address=EVERYBODY),
                 ],
                 health=["CMD", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/443"],
-                labels=args.naming.labels,
+                labels=args.stack.naming.labels,
             ),
             args.host.options(self, after=[files, image.built, args.sign_in.container, *args.behind]),
         )
-        self.register_outputs({"url": f"https://{args.settings.domain}/"})
+        self.register_outputs({"url": f"https://{args.stack.settings.domain}/"})
 
     def _configuration(self, door_secret: str) -> str:
         """nginx's configuration; sorted, so that one more participant is one more block and nothing else."""
         door = FrontDoor(
-            public_host=self._args.settings.domain,
+            public_host=self._args.stack.settings.domain,
             certificate=PurePosixPath("/etc/comfyume/certificate.pem"),
             certificate_key=PurePosixPath("/etc/comfyume/certificate-key.pem"),
             run_dir=PurePosixPath("/run/comfyume"),

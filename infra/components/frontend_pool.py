@@ -7,14 +7,13 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_random as random
 
-from infra.components.container_host import ContainerHost
+from infra.components.container_host import FRONT, ContainerHost
 from infra.components.host_files import HostFile, HostFolder, host_files
 from infra.components.person import PersonArgs, person_on_host
 from infra.components.queue_manager import PORT as QUEUE_PORT
 from infra.components.service_container import USER, Mount, ServiceContainerArgs, service_container
 from infra.environment import environment_of
-from infra.naming import Naming
-from infra.settings import StackSettings
+from infra.stack import Stack
 from services.domain.names import Role
 from services.frontend.settings import FrontendSettings
 
@@ -31,10 +30,8 @@ WORKSPACES = "/srv/comfyume/workspaces"
 class FrontendPoolArgs:
     """`ready` is what has to be well before the first web UI starts: the queue manager."""
 
-    settings: StackSettings
-    naming: Naming
+    stack: Stack
     host: ContainerHost
-    network: str
     folders: pulumi.Resource
     """What makes the folders of accounts and credentials."""
     ready: docker.Container
@@ -71,7 +68,7 @@ class FrontendPool(pulumi.ComponentResource):
     def _started(self) -> dict[str, docker.Container]:
         """A batch waits until the one before it is healthy; who comes or goes shifts no container, only its turn."""
         containers: dict[str, docker.Container] = {}
-        people = sorted(self._args.settings.participants)
+        people = sorted(self._args.stack.settings.participants)
         before: list[pulumi.Resource] = [self._args.ready]
         for batch in (people[start::BATCHES] for start in range(BATCHES)):
             batch_containers = {person: self._web_ui(person, before) for person in batch}
@@ -85,7 +82,7 @@ class FrontendPool(pulumi.ComponentResource):
             PersonArgs(
                 name=person,
                 role=Role.PARTICIPANT,
-                rekeyed=args.settings.participants[person].rekeyed,
+                rekeyed=args.stack.settings.participants[person].rekeyed,
                 machine=args.host.machine,
                 folders=[
                     HostFolder(path=f"{CONFIGURATION}/{person}"),
@@ -100,10 +97,10 @@ class FrontendPool(pulumi.ComponentResource):
         return service_container(
             f"frontend-{person}",
             ServiceContainerArgs(
-                container_name=args.naming.of("frontend", person),
+                container_name=args.stack.naming.of("frontend", person),
                 image=image.reference,
-                limit=args.settings.limits.frontend,
-                networks=[(args.host.network_names[args.network], f"frontend-{person}")],
+                limit=args.stack.settings.limits.frontend,
+                networks=[(args.host.network_names[FRONT], f"frontend-{person}")],
                 environment=environment_of(
                     FrontendSettings,
                     {
@@ -117,7 +114,7 @@ class FrontendPool(pulumi.ComponentResource):
                     Mount(source=SECRETS, target="/run/secrets"),
                     Mount(source=f"{WORKSPACES}/{person}", target="/data", read_only=False),
                 ],
-                labels=args.naming.labels,
+                labels=args.stack.naming.labels,
             ),
             args.host.options(self, after=[files, image.built, *before]),
         )

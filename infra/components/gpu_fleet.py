@@ -13,10 +13,8 @@ from infra.components.gpu_host import GpuHost, GpuHostArgs
 from infra.components.object_storage import ObjectStorage
 from infra.components.queue_manager import QueueManager
 from infra.components.shared_filesystem import SharedFilesystem
-from infra.naming import Naming
 from infra.outputs import HostFacts
-from infra.providers import Providers
-from infra.settings import StackSettings
+from infra.stack import Stack
 from infra.verda.prices import price_of
 from infra.verda.resources import VerdaSshKey, VerdaStartupScript
 from services.domain.stack_outputs import ContainerOutput, HostOutput
@@ -29,10 +27,8 @@ STARTUP = "#!/bin/bash\nsystemctl enable --now ssh\n"
 class GpuFleetArgs:
     """`shared` has the models, `queue` the jobs, `app` hands out the workers' keys."""
 
-    settings: StackSettings
-    naming: Naming
-    providers: Providers
-    shared: SharedFilesystem | None
+    stack: Stack
+    shared: SharedFilesystem
     app: AppHost
     queue: QueueManager
     storage: ObjectStorage
@@ -47,7 +43,7 @@ class GpuFleet(pulumi.ComponentResource):
     def __init__(self, name: str, args: GpuFleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("comfyume:machines:GpuFleet", name, None, opts)
         self._name, self._args = name, args
-        made = self._made() if args.settings.gpu.count else []
+        made = self._made() if args.stack.settings.gpu.count else []
         self.hosts = [
             HostFacts(output=self._described(host), address=host.address, tailnet_address=host.tailnet_address)
             for host in made
@@ -56,24 +52,25 @@ class GpuFleet(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _made(self) -> list[GpuHost]:
-        args = self._args
-        assert args.shared is not None  # the settings see to it
+        args, named = self._args, self._args.stack.naming.of
+        assert args.shared.volume is not None  # the settings see to it
         child = pulumi.ResourceOptions(parent=self)
         keys = [
             VerdaSshKey(
-                f"{self._name}-key-{number}", name=args.naming.of(f"operator-{number}"), public_key=key, opts=child
+                f"{self._name}-key-{number}",
+                name=named(f"operator-{number}"),
+                public_key=key,
+                opts=child,
             )
-            for number, key in enumerate(args.settings.access.public_keys, start=1)
+            for number, key in enumerate(args.stack.settings.access.public_keys, start=1)
         ]
-        script = VerdaStartupScript(f"{self._name}-startup", name=args.naming.of("startup"), script=STARTUP, opts=child)
+        script = VerdaStartupScript(f"{self._name}-startup", name=named("startup"), script=STARTUP, opts=child)
         return [
             GpuHost(
                 f"gpu-{number}",
                 GpuHostArgs(
                     number=number,
-                    settings=args.settings,
-                    naming=args.naming,
-                    providers=args.providers,
+                    stack=args.stack,
                     ssh_keys=keys,
                     startup_script=script,
                     volume=args.shared.volume,
@@ -83,11 +80,11 @@ class GpuFleet(pulumi.ComponentResource):
                 ),
                 child,
             )
-            for number in range(1, args.settings.gpu.count + 1)
+            for number in range(1, args.stack.settings.gpu.count + 1)
         ]
 
     def _described(self, host: GpuHost) -> HostOutput:
-        gpu = self._args.settings.gpu
+        gpu = self._args.stack.settings.gpu
         price = price_of(gpu.instance_type, gpu.is_spot)
         return HostOutput(
             name=host.physical_name,
@@ -101,12 +98,12 @@ class GpuFleet(pulumi.ComponentResource):
         )
 
     def _worker(self, host: GpuHost, worker: str) -> ContainerOutput:
-        limit = self._args.settings.limits.worker
+        limit = self._args.stack.settings.limits.worker
         return ContainerOutput(
-            name=self._args.naming.of(worker),
+            name=self._args.stack.naming.of(worker),
             role="worker",
             host=host.physical_name,
-            image="worker" if self._args.settings.gpu.backend == "rehearsal" else "comfyui",
+            image="worker" if self._args.stack.settings.gpu.backend == "rehearsal" else "comfyui",
             memory_mb=limit.memory_mb,
             cpus=limit.cpus,
         )

@@ -19,13 +19,11 @@ from infra.components.queue_manager import QueueManager, credential_file, new_to
 from infra.components.service_container import Mount, ServiceContainerArgs, service_container
 from infra.environment import environment_of
 from infra.key_file import private_key_file
-from infra.naming import Naming
 from infra.protection import is_protected
-from infra.providers import Providers
 from infra.remote.bootstrap import SCRATCH, SHARED, GpuHostFacts, gpu_host_steps
 from infra.remote.ensure import ensure_key_recipient, ensure_no_key_recipient, ensure_worker_key
 from infra.remote.ensure.tailnet import AUTH_KEY
-from infra.settings import StackSettings
+from infra.stack import Stack
 from infra.verda.resources import (
     VerdaInstance,
     VerdaInstanceReady,
@@ -57,9 +55,7 @@ class GpuHostArgs:
     """`number` counts from 1 and is the host's identity: the last one goes first."""
 
     number: int
-    settings: StackSettings
-    naming: Naming
-    providers: Providers
+    stack: Stack
     ssh_keys: list[VerdaSshKey]
     startup_script: VerdaStartupScript
     volume: VerdaVolume
@@ -79,8 +75,8 @@ class GpuHost(pulumi.ComponentResource):
     def __init__(self, name: str, args: GpuHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("comfyume:machines:GpuHost", name, None, opts)
         self._name, self._args = name, args
-        self._gpu = args.settings.gpu
-        self.physical_name = args.naming.of(name)
+        self._gpu = args.stack.settings.gpu
+        self.physical_name = args.stack.naming.of(name)
         self.workers = tuple(f"{name}-worker-{number}" for number in range(1, self._gpu.workers_per_host + 1))
         self._instance = self._rented()
         self.machine = self._reachable()
@@ -96,10 +92,10 @@ class GpuHost(pulumi.ComponentResource):
             f"{name}-engine",
             ContainerHostArgs(
                 machine=self.machine,
-                naming=args.naming,
-                key_file=private_key_file(args.naming.stack, args.settings.operator_private_key),
+                naming=args.stack.naming,
+                key_file=private_key_file(args.stack.naming.stack, args.stack.settings.operator_private_key),
                 networks={"workers": False},
-                overrides=args.settings.image_overrides,
+                overrides=args.stack.settings.image_overrides,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -109,7 +105,7 @@ class GpuHost(pulumi.ComponentResource):
             [
                 HostFile(
                     path=f"{BACKUP_FOLDER}/settings.json",
-                    content=backup_settings(args.settings, self.physical_name),
+                    content=backup_settings(args.stack.settings, self.physical_name),
                     mode="0444",
                     owner="root:root",
                 )
@@ -157,8 +153,8 @@ class GpuHost(pulumi.ComponentResource):
             address=ready.ip,
             host_key=ready.host_key,
             architecture="amd64",
-            private_key=pulumi.Output.secret(self._args.settings.operator_private_key.get_secret_value()),
-            ssh=self._args.providers.command,
+            private_key=pulumi.Output.secret(self._args.stack.settings.operator_private_key.get_secret_value()),
+            ssh=self._args.stack.providers.command,
         )
 
     def _scratch(self) -> pulumi.Output[str] | None:
@@ -173,7 +169,7 @@ class GpuHost(pulumi.ComponentResource):
             location=self._gpu.location,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                protect=is_protected(f"{self._name}-scratch", self._args.settings.protection),
+                protect=is_protected(f"{self._name}-scratch", self._args.stack.settings.protection),
                 retain_on_delete=True,
             ),
         )
@@ -192,7 +188,7 @@ class GpuHost(pulumi.ComponentResource):
         facts = replace(
             UNKNOWN,
             name=self.physical_name,
-            authorized_keys=tuple(args.settings.access.public_keys),
+            authorized_keys=tuple(args.stack.settings.access.public_keys),
             workers=self.workers,
             further_keys=(BACKUP_KEY,),
             scratch_device="/dev/unknown" if scratch is not None else None,
@@ -209,7 +205,7 @@ class GpuHost(pulumi.ComponentResource):
         return run_steps(
             self.machine,
             gpu_host_steps(facts),
-            {AUTH_KEY: pulumi.Output.secret(args.settings.tailscale_auth_key.get_secret_value())},
+            {AUTH_KEY: pulumi.Output.secret(args.stack.settings.tailscale_auth_key.get_secret_value())},
             self,
             after=[self._ready, *self._keys_offered()],
             shells=known.apply(
@@ -276,9 +272,9 @@ class GpuHost(pulumi.ComponentResource):
         service_container(
             worker,
             ServiceContainerArgs(
-                container_name=self._args.naming.of(worker),
+                container_name=self._args.stack.naming.of(worker),
                 image=image.reference,
-                limit=self._args.settings.limits.worker,
+                limit=self._args.stack.settings.limits.worker,
                 networks=[(engine.network_names["workers"], worker)],
                 environment=environment_of(
                     WorkerSettings,
@@ -291,7 +287,7 @@ class GpuHost(pulumi.ComponentResource):
                 ),
                 mounts=mounts,
                 gpus="all" if backend == "local" else None,
-                labels=self._args.naming.labels,
+                labels=self._args.stack.naming.labels,
             ),
             engine.options(self, after=[image.built, self._args.queue.container]),
         )

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
-from infra.components.container_host import ContainerHost
+from infra.components.container_host import FRONT, ContainerHost
 from infra.components.host_files import HostFile, HostFolder, host_files
 from infra.components.person import PEOPLE
 from infra.components.queue_manager import QueueManager, credential_file, new_token
 from infra.components.service_container import USER, Mount, Port, ServiceContainerArgs, service_container
-from infra.naming import Naming
-from infra.settings import StackSettings
+from infra.stack import Stack
 from infra.templating import TEMPLATES
 from services.domain.names import Role
 
@@ -31,10 +30,8 @@ KEPT = "15d"
 class MonitoringArgs:
     """`tailnet_address` is where the operator's browser finds the pages."""
 
-    settings: StackSettings
-    naming: Naming
+    stack: Stack
     host: ContainerHost
-    network: str
     queue: QueueManager
     tailnet_address: pulumi.Output[str]
 
@@ -45,7 +42,7 @@ class Monitoring(pulumi.ComponentResource):
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("comfyume:services:Monitoring", name, None, opts)
         self._args = args
-        wanted = args.settings.monitoring
+        wanted = args.stack.settings.monitoring
         if wanted.prometheus:
             self._prometheus()
         if wanted.grafana:
@@ -144,10 +141,10 @@ class Monitoring(pulumi.ComponentResource):
         service_container(
             name,
             ServiceContainerArgs(
-                container_name=args.naming.of(name),
+                container_name=args.stack.naming.of(name),
                 image=args.host.foreign_image(name).repo_digest,
-                limit=args.settings.limits.monitoring,
-                networks=[(args.host.network_names[args.network], name)],
+                limit=args.stack.settings.limits.monitoring,
+                networks=[(args.host.network_names[FRONT], name)],
                 command=command,
                 environment=environment or {},
                 mounts=[
@@ -158,7 +155,7 @@ class Monitoring(pulumi.ComponentResource):
                 ports=ports,
                 health=health,
                 user=user,
-                labels=args.naming.labels,
+                labels=args.stack.naming.labels,
             ),
             args.host.options(self, after=[files, args.queue.container]),
         )

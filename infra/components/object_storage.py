@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_cloudflare as cloudflare
 
-from infra.naming import Naming
 from infra.protection import is_protected
-from infra.settings_sections import BucketSettings, ObjectStorageSettings, ProtectionSettings
+from infra.settings_sections import BucketSettings
+from infra.stack import Stack
 
 JURISDICTION = "eu"
 SECONDS_A_DAY = 24 * 3600
@@ -33,10 +33,7 @@ WRITERS: Mapping[str, Sequence[str]] = {
 class ObjectStorageArgs:
     """Plain values: everything is known before anything exists."""
 
-    settings: ObjectStorageSettings
-    protection: ProtectionSettings
-    naming: Naming
-    provider: cloudflare.Provider
+    stack: Stack
 
 
 @dataclass(frozen=True)
@@ -55,13 +52,13 @@ class ObjectStorage(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ObjectStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("comfyume:storage:ObjectStorage", name, None, opts)
-        self._args = args
+        self._stack, self._settings = args.stack, args.stack.settings.object_storage
         roles: dict[str, BucketSettings] = {
-            role.replace("_", "-"): getattr(args.settings.buckets, role)
-            for role in type(args.settings.buckets).model_fields
+            role.replace("_", "-"): getattr(self._settings.buckets, role)
+            for role in type(self._settings.buckets).model_fields
         }
         self.bucket_names = {role: self._bucket(role, wanted) for role, wanted in roles.items()}
-        for legacy in args.settings.legacy_buckets:
+        for legacy in self._settings.legacy_buckets:
             self._kept_bucket(f"bucket-legacy-{legacy}", legacy, adopt=True)
         groups = self._permission_groups()
         self.writers = {
@@ -75,7 +72,7 @@ class ObjectStorage(pulumi.ComponentResource):
         if wanted.locked_days:
             cloudflare.R2BucketLock(
                 f"bucket-{role}-lock",
-                account_id=self._args.settings.account_id,
+                account_id=self._settings.account_id,
                 bucket_name=bucket.name,
                 jurisdiction=JURISDICTION,
                 rules=[
@@ -90,14 +87,14 @@ class ObjectStorage(pulumi.ComponentResource):
                 ],
                 opts=pulumi.ResourceOptions(
                     parent=self,
-                    provider=self._args.provider,
-                    protect=is_protected(f"bucket-{role}-lock", self._args.protection),
+                    provider=self._stack.providers.cloudflare,
+                    protect=is_protected(f"bucket-{role}-lock", self._stack.settings.protection),
                 ),
             )
         return bucket.name
 
     def _kept_bucket(self, name: str, bucket: str, *, adopt: bool) -> cloudflare.R2Bucket:
-        account = self._args.settings.account_id
+        account = self._settings.account_id
         return cloudflare.R2Bucket(
             name,
             account_id=account,
@@ -105,8 +102,8 @@ class ObjectStorage(pulumi.ComponentResource):
             jurisdiction=JURISDICTION,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                provider=self._args.provider,
-                protect=is_protected(name, self._args.protection),
+                provider=self._stack.providers.cloudflare,
+                protect=is_protected(name, self._stack.settings.protection),
                 retain_on_delete=True,
                 # The provider neither changes a jurisdiction nor replaces for it: it would be recorded and not true.
                 replace_on_changes=["jurisdiction"],
@@ -117,13 +114,13 @@ class ObjectStorage(pulumi.ComponentResource):
 
     def _permission_groups(self) -> pulumi.Output[dict[str, str]]:
         found = cloudflare.get_account_api_token_permission_groups_list_output(
-            account_id=self._args.settings.account_id,
-            opts=pulumi.InvokeOutputOptions(parent=self, provider=self._args.provider),
+            account_id=self._settings.account_id,
+            opts=pulumi.InvokeOutputOptions(parent=self, provider=self._stack.providers.cloudflare),
         )
         return found.apply(lambda answer: {group.name: group.id for group in answer.results})
 
     def _writer(self, writer: str, buckets: list[str], groups: pulumi.Output[dict[str, str]]) -> WriterKey:
-        account = self._args.settings.account_id
+        account = self._settings.account_id
         reached = {
             f"com.cloudflare.edge.r2.bucket.{account}_{JURISDICTION}_{bucket}": "*" for bucket in sorted(buckets)
         }
@@ -132,7 +129,7 @@ class ObjectStorage(pulumi.ComponentResource):
         token = cloudflare.AccountToken(
             f"writer-{writer}",
             account_id=account,
-            name=self._args.naming.of(f"writer-{writer}"),
+            name=self._stack.naming.of(f"writer-{writer}"),
             policies=[
                 cloudflare.AccountTokenPolicyArgs(
                     effect="allow",
@@ -146,8 +143,8 @@ class ObjectStorage(pulumi.ComponentResource):
             ],
             opts=pulumi.ResourceOptions(
                 parent=self,
-                provider=self._args.provider,
-                protect=is_protected(f"writer-{writer}", self._args.protection),
+                provider=self._stack.providers.cloudflare,
+                protect=is_protected(f"writer-{writer}", self._stack.settings.protection),
             ),
         )
         # R2's S3 keys: the token's id, and the SHA-256 of its value (Cloudflare's documentation of R2 tokens).

@@ -7,12 +7,11 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_random as random
 
-from infra.components.container_host import ContainerHost
+from infra.components.container_host import FRONT, REDIS, ContainerHost
 from infra.components.host_files import HostFile, HostFolder, host_files
 from infra.components.service_container import USER, Mount, Port, ServiceContainerArgs, service_container
 from infra.environment import environment_of
-from infra.naming import Naming
-from infra.settings import StackSettings
+from infra.stack import Stack
 from services.domain.names import Role
 from services.queue_manager.settings import QueueManagerSettings
 
@@ -27,13 +26,11 @@ DATA = "/srv/comfyume/queue"
 class QueueManagerArgs:
     """`redis_url` is secret; `tailnet_address` is where workers on other machines find the queue."""
 
-    settings: StackSettings
-    naming: Naming
+    stack: Stack
     host: ContainerHost
     redis_url: pulumi.Input[str]
     redis: docker.Container
     tailnet_address: pulumi.Input[str]
-    networks: tuple[str, ...]
 
 
 class QueueManager(pulumi.ComponentResource):
@@ -58,14 +55,14 @@ class QueueManager(pulumi.ComponentResource):
             ],
         )
         image = args.host.service_image("queue_manager")
-        queue = args.settings.queue
+        queue = args.stack.settings.queue
         self.container = service_container(
             name,
             ServiceContainerArgs(
-                container_name=args.naming.of("queue-manager"),
+                container_name=args.stack.naming.of("queue-manager"),
                 image=image.reference,
-                limit=args.settings.limits.queue_manager,
-                networks=[(args.host.network_names[network], "queue-manager") for network in args.networks],
+                limit=args.stack.settings.limits.queue_manager,
+                networks=[(args.host.network_names[network], "queue-manager") for network in (FRONT, REDIS)],
                 environment=environment_of(
                     QueueManagerSettings,
                     {
@@ -81,7 +78,7 @@ class QueueManager(pulumi.ComponentResource):
                     Mount(source=DATA, target="/data", read_only=False),
                 ],
                 ports=[Port(internal=PORT, external=PORT, address=args.tailnet_address)],
-                labels=args.naming.labels,
+                labels=args.stack.naming.labels,
             ),
             args.host.options(self, after=[self.files, image.built, args.redis]),
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from infra.components.container_host import ContainerHost
+from infra.components.container_host import FRONT, ContainerHost
 from infra.components.host_files import HostFile, HostFolder, host_files
 from infra.components.queue_manager import PORT as QUEUE_PORT
 from infra.components.queue_manager import QueueManager, credential_file, new_token
@@ -27,7 +27,6 @@ class RemoteWorkerArgs:
     name: str
     naming: Naming
     host: ContainerHost
-    network: str
     limit: Limit
     queue: QueueManager
     comfyui_url: pulumi.Input[str]
@@ -60,7 +59,7 @@ def remote_worker(args: RemoteWorkerArgs, parent: pulumi.Resource) -> docker.Con
             container_name=args.naming.of("worker", args.name),
             image=image.reference,
             limit=args.limit,
-            networks=[(args.host.network_names[args.network], f"worker-{args.name}")],
+            networks=[(args.host.network_names[FRONT], f"worker-{args.name}")],
             environment=environment_of(
                 WorkerSettings,
                 {

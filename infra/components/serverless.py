@@ -13,8 +13,7 @@ from infra.components.container_host import ContainerHost
 from infra.components.queue_manager import QueueManager
 from infra.components.remote_worker import RemoteWorkerArgs, remote_worker
 from infra.components.shared_filesystem import SharedFilesystem
-from infra.naming import Naming
-from infra.settings import StackSettings
+from infra.stack import Stack
 from infra.verda.resources import VerdaDeployment
 from services.domain.stack_outputs import ContainerOutput, DeploymentOutput
 
@@ -23,12 +22,10 @@ from services.domain.stack_outputs import ContainerOutput, DeploymentOutput
 class ServerlessArgs:
     """`shared` has the models; the workers run on `host`."""
 
-    settings: StackSettings
-    naming: Naming
+    stack: Stack
     host: ContainerHost
-    network: str
     queue: QueueManager
-    shared: SharedFilesystem | None
+    shared: SharedFilesystem
 
 
 class Serverless(pulumi.ComponentResource):
@@ -40,15 +37,15 @@ class Serverless(pulumi.ComponentResource):
     def __init__(self, name: str, args: ServerlessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("comfyume:workers:Serverless", name, None, opts)
         self._args = args
-        names = [f"serverless-{number}" for number in range(1, args.settings.serverless.count + 1)]
+        names = [f"serverless-{number}" for number in range(1, args.stack.settings.serverless.count + 1)]
         self.deployments = [self._pair(worker) for worker in names]
         self.containers = [self._described(worker) for worker in names]
         self.register_outputs({})
 
     def _pair(self, worker: str) -> pulumi.Output[DeploymentOutput]:
-        wanted, key = self._args.settings.serverless, self._args.settings.verda_inference_key
+        wanted, key = self._args.stack.settings.serverless, self._args.stack.settings.verda_inference_key
         assert wanted.image is not None and key is not None  # the settings see to it
-        physical = self._args.naming.of(worker)
+        physical = self._args.stack.naming.of(worker)
         deployment = VerdaDeployment(
             worker,
             name=physical,
@@ -57,16 +54,15 @@ class Serverless(pulumi.ComponentResource):
             command=wanted.command,
             is_spot=wanted.is_spot,
             scale_down_seconds=wanted.idle_seconds,
-            sfs_volume_id=self._args.shared.volume.id if self._args.shared else None,
+            sfs_volume_id=self._args.shared.volume.id if self._args.shared.volume else None,
             opts=pulumi.ResourceOptions(parent=self),
         )
         remote_worker(
             RemoteWorkerArgs(
                 name=worker,
-                naming=self._args.naming,
+                naming=self._args.stack.naming,
                 host=self._args.host,
-                network=self._args.network,
-                limit=self._args.settings.limits.remote_worker,
+                limit=self._args.stack.settings.limits.remote_worker,
                 queue=self._args.queue,
                 comfyui_url=deployment.endpoint_base_url,
                 comfyui_token=pulumi.Output.secret(key.get_secret_value()),
@@ -80,11 +76,11 @@ class Serverless(pulumi.ComponentResource):
         )
 
     def _described(self, worker: str) -> ContainerOutput:
-        limit = self._args.settings.limits.remote_worker
+        limit = self._args.stack.settings.limits.remote_worker
         return ContainerOutput(
-            name=self._args.naming.of("worker", worker),
+            name=self._args.stack.naming.of("worker", worker),
             role="worker",
-            host=self._args.naming.of("app"),
+            host=self._args.stack.naming.of("app"),
             image="worker",
             memory_mb=limit.memory_mb,
             cpus=limit.cpus,

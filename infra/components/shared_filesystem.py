@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.naming import Naming
 from infra.protection import is_protected
-from infra.settings_sections import ProtectionSettings, SharedFilesystemSettings
+from infra.stack import Stack
 from infra.verda.resources import VerdaVolume
 
 SHARED = "NVMe_Shared"
@@ -15,30 +14,29 @@ SHARED = "NVMe_Shared"
 
 @dataclass(frozen=True, kw_only=True)
 class SharedFilesystemArgs:
-    """`location` has to be that of the GPU hosts."""
+    """The volume stands where the GPU hosts do."""
 
-    settings: SharedFilesystemSettings
-    protection: ProtectionSettings
-    naming: Naming
-    location: str
+    stack: Stack
 
 
 class SharedFilesystem(pulumi.ComponentResource):
-    """One volume, made or adopted; protected, and kept when the stack goes."""
+    """One volume, made or adopted; protected, and kept when the stack goes. None where the settings ask for none."""
 
-    volume: VerdaVolume
+    volume: VerdaVolume | None = None
 
     def __init__(self, name: str, args: SharedFilesystemArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("comfyume:storage:SharedFilesystem", name, None, opts)
-        self.volume = VerdaVolume(
-            name,
-            name=args.naming.of("sfs"),
-            type=SHARED,
-            size=args.settings.size_gb,
-            location=args.location,
-            adopt_id=args.settings.adopt_id,
-            opts=pulumi.ResourceOptions(
-                parent=self, protect=is_protected(name, args.protection), retain_on_delete=True
-            ),
-        )
-        self.register_outputs({"id": self.volume.id})
+        settings = args.stack.settings
+        if settings.shared_filesystem:
+            self.volume = VerdaVolume(
+                name,
+                name=args.stack.naming.of("sfs"),
+                type=SHARED,
+                size=settings.shared_filesystem.size_gb,
+                location=settings.gpu.location,
+                adopt_id=settings.shared_filesystem.adopt_id,
+                opts=pulumi.ResourceOptions(
+                    parent=self, protect=is_protected(name, settings.protection), retain_on_delete=True
+                ),
+            )
+        self.register_outputs({"id": self.volume.id if self.volume else None})

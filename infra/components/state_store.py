@@ -6,12 +6,11 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_random as random
 
-from infra.components.container_host import ContainerHost
+from infra.components.container_host import REDIS, ContainerHost
 from infra.components.host_files import HostFile, HostFolder, host_files
 from infra.components.service_container import USER, Mount, ServiceContainerArgs, service_container
-from infra.naming import Naming
 from infra.protection import is_protected
-from infra.settings import StackSettings
+from infra.stack import Stack
 from infra.templating import render
 
 DATA = "/srv/comfyume/redis"
@@ -28,12 +27,10 @@ HEALTH = 'REDISCLI_AUTH="$(cat /etc/redis-comfyume/password)" redis-cli ping | g
 
 @dataclass(frozen=True, kw_only=True)
 class StateStoreArgs:
-    """Where Redis runs, and the network that it can be reached on."""
+    """Where Redis runs."""
 
-    settings: StackSettings
-    naming: Naming
+    stack: Stack
     host: ContainerHost
-    network: str
 
 
 class StateStore(pulumi.ComponentResource):
@@ -44,11 +41,11 @@ class StateStore(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: StateStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("comfyume:services:StateStore", name, None, opts)
-        protect = is_protected(f"{name}-password", args.settings.protection)
+        protect = is_protected(f"{name}-password", args.stack.settings.protection)
         password = random.RandomPassword(
             f"{name}-password", length=48, special=False, opts=pulumi.ResourceOptions(parent=self, protect=protect)
         )
-        limit = args.settings.limits.redis
+        limit = args.stack.settings.limits.redis
         configuration = password.result.apply(
             lambda secret: render("redis/redis.conf.j2", password=secret, megabytes=int(limit.memory_mb * USABLE))
         )
@@ -67,11 +64,11 @@ class StateStore(pulumi.ComponentResource):
         self.container = service_container(
             name,
             ServiceContainerArgs(
-                container_name=args.naming.of("redis"),
+                container_name=args.stack.naming.of("redis"),
                 image=image.repo_digest,
                 limit=limit,
                 command=["redis-server", "/etc/redis-comfyume/redis.conf"],
-                networks=[(args.host.network_names[args.network], "redis")],
+                networks=[(args.host.network_names[REDIS], "redis")],
                 mounts=[
                     Mount(source=CONFIGURATION, target="/etc/redis-comfyume"),
                     Mount(source=DATA, target="/data", read_only=False),
@@ -80,7 +77,7 @@ class StateStore(pulumi.ComponentResource):
                     "CMD-SHELL",
                     'REDISCLI_AUTH="$(cat /etc/redis-comfyume/password)" redis-cli ping | grep -q PONG',
                 ],
-                labels=args.naming.labels,
+                labels=args.stack.naming.labels,
                 stop_seconds=STOP_SECONDS,
             ),
             args.host.options(self, after=[files]),
