@@ -18,7 +18,7 @@ from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
 from infra.operate.backend import REPOSITORY, check_environment, engine_command
 from infra.rehearsal.outcomes import Outcome, Step
 from infra.settings_refusals import NAMESPACE
-from services.domain.errors import Conflict, NotFound
+from services.domain.errors import NotFound, Unavailable
 
 OnStep = Callable[[Step], None]
 
@@ -108,7 +108,7 @@ class Deployment:
                 suppress_outputs=True, **options,
             )  # fmt: skip
         except ConcurrentUpdateError:
-            raise Conflict(
+            raise Unavailable(
                 f"{self.name}: another update holds the stack, or one that was killed left its lock; wait for it, or, "
                 f"when none runs, remove the lock with `pulumi cancel --stack {self.name}`."
             ) from None
