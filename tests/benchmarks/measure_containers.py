@@ -75,13 +75,13 @@ async def _run(image: str) -> Sample:
         loop, begun = asyncio.get_running_loop(), time.monotonic()
         containers = list[Container]()
 
-        def start(number: int) -> Container:
+        def start(number: int) -> str:
             container = stack.enter_context(_container(image, network, folder, number))
             containers.append(container)
-            return container
+            return container.address
 
         async def ready(number: int) -> float:
-            address = (await loop.run_in_executor(starters, start, number)).address
+            address = await loop.run_in_executor(starters, start, number)
             while not await answers(PORT, "/system_stats", address):  # noqa: ASYNC110 - it says nothing by itself
                 await asyncio.sleep(0.05)
             return time.monotonic() - begun
