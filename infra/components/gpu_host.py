@@ -19,7 +19,6 @@ from infra.components.queue_manager import QueueManager, credential_file, new_to
 from infra.components.service_container import Mount, ServiceContainerArgs, service_container
 from infra.environment import environment_of
 from infra.key_file import private_key_file
-from infra.protection import is_protected
 from infra.remote.bootstrap import SCRATCH, SHARED, GpuHostFacts, gpu_host_steps
 from infra.remote.ensure import ensure_key_recipient, ensure_no_key_recipient, ensure_worker_key
 from infra.remote.ensure.tailnet import AUTH_KEY
@@ -78,12 +77,13 @@ class GpuHost(pulumi.ComponentResource):
         self._gpu = args.stack.settings.gpu
         self.physical_name = args.stack.naming.of(name)
         self.workers = tuple(f"{name}-worker-{number}" for number in range(1, self._gpu.workers_per_host + 1))
-        self._instance = self._rented()
+        volume = self._scratch_volume()
+        self._instance = self._rented(after=volume)
         self.machine = self._reachable()
         share = VerdaVolumeShare(
             f"{name}-share", volume_id=args.volume.id, instance_id=self._instance.id, opts=self._on_instance()
         )
-        scratch = self._scratch()
+        scratch = self._scratch_device(volume)
         steps = self._bootstrap(share.mount_command, scratch)
         self.machine = replace(self.machine, ready=(list(steps.values())[-1],))
         self.address = self.machine.address
@@ -117,7 +117,8 @@ class GpuHost(pulumi.ComponentResource):
             self._start(worker, engine)
         self.register_outputs({"address": self.address})
 
-    def _rented(self) -> VerdaInstance:
+    def _rented(self, after: pulumi.Resource | None) -> VerdaInstance:
+        # What the machine waits for at birth is deleted after it: a volume that is attached cannot be.
         return VerdaInstance(
             self._name,
             hostname=self.physical_name,
@@ -129,7 +130,7 @@ class GpuHost(pulumi.ComponentResource):
             startup_script_id=self._args.startup_script.id,
             is_spot=self._gpu.is_spot,
             os_volume_size=self._gpu.os_volume_gb,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[after] if after else []),
         )
 
     def _on_instance(self, after: list[pulumi.Resource] | None = None) -> pulumi.ResourceOptions:
@@ -157,22 +158,23 @@ class GpuHost(pulumi.ComponentResource):
             ssh=self._args.stack.providers.command,
         )
 
-    def _scratch(self) -> pulumi.Output[str] | None:
-        """The scratch volume's device. Attached once the machine runs: one that is there at birth is wiped."""
+    def _scratch_volume(self) -> VerdaVolume | None:
+        """Room for caches. It comes and goes with the host: nobody pays for it at night, and nothing is kept on it."""
         if not self._gpu.scratch_gb:
             return None
-        volume = VerdaVolume(
+        return VerdaVolume(
             f"{self._name}-scratch",
             name=f"{self.physical_name}-scratch",
             type="NVMe",
             size=self._gpu.scratch_gb,
             location=self._gpu.location,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                protect=is_protected(f"{self._name}-scratch", self._args.stack.settings.protection),
-                retain_on_delete=True,
-            ),
+            opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _scratch_device(self, volume: VerdaVolume | None) -> pulumi.Output[str] | None:
+        """The volume's path in /dev. Attached once the machine runs: one that is there at birth is wiped."""
+        if volume is None:
+            return None
         attached = VerdaScratchAttachment(
             f"{self._name}-scratch-attachment",
             volume_id=volume.id,

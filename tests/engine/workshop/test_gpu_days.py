@@ -31,7 +31,7 @@ def backups(rehearsal: Rehearsal) -> int:
 
 
 def test_hosts_come_and_go_each_backed_up_before_it_goes(workshop: Rehearsal) -> None:
-    workshop.with_setting("comfyume:gpu.count", 2).up()
+    workshop.with_setting("comfyume:gpu.scratch_gb", 100).with_setting("comfyume:gpu.count", 2).up()
     assert {entry["urn"].split("::")[-1] for entry in workshop.resources(INSTANCE)} == {"gpu-1", "gpu-2"}
     assert workshop.preview(expect_no_changes=True).ok
     assert backups(workshop) == 0
