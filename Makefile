@@ -83,7 +83,7 @@ test: lint redis-server nginx chromium ## Check and test everything: lint, fast 
 	: "A slow test meets real processes on a machine of unknown load: one that fails is run once more, and named."; \
 	$(VENV) -m pytest -m "slow and not images and not engine" --reruns 1; \
 	wait $$! || true; \
-	$(VENV) -m pytest -m engine --reruns 1
+	$(VENV) -m pytest -m "engine and not containers" --reruns 1
 
 test-fast: redis-server nginx .venv/.ready-dev ## Run the fast tests only
 	@$(VENV) -m pytest -m "not slow and not images and not engine"

@@ -34,6 +34,13 @@ def pulumi_cli() -> Path:
     return found
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that stand on a Docker engine build images: `make test-engine` runs them, `make test` does not."""
+    for item in items:
+        if "docker_here" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.containers)
+
+
 @pytest.fixture(scope="session")
 def docker_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Docker engine on this machine, with the images that rehearsals need."""

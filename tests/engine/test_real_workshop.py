@@ -1,6 +1,6 @@
 """The whole stack in real containers on a real Docker engine, deployed by the real engine: what Docker itself reports.
 
-The longest test of all (images are built): `make test-engine` runs it, and `make test` where a Docker engine is there.
+The longest test of all, because images are built: `make test-engine` runs it.
 """
 
 import json

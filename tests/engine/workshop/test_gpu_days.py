@@ -83,6 +83,5 @@ def test_destroy_keeps_what_is_declared_as_kept(workshop: Rehearsal) -> None:
     workshop.with_setting("comfyume:protection.enabled", False).up()
     workshop.destroy()
     assert workshop.cloud.records(SERVER) == []
-    assert workshop.cloud.records(CONTAINER) == []
     assert len(workshop.cloud.records(BUCKET)) == 4
     assert len(workshop.cloud.records("hcloud:index/volume:Volume")) == 1
