@@ -19,10 +19,15 @@ SECONDS = 1200
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the engine's tests the time that a slow machine needs."""
+    """Give the engine's tests the time that a slow machine needs, and mark those that stand on a Docker engine.
+
+    They build images: `make test-engine` runs them, `make test` does not.
+    """
     for item in items:
         if item.get_closest_marker("engine"):
             item.add_marker(pytest.mark.timeout(SECONDS))
+        if "docker_here" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.containers)
 
 
 @pytest.fixture(scope="session")
@@ -32,13 +37,6 @@ def pulumi_cli() -> Path:
     if found is None:  # building it takes longer than a test may
         pytest.skip("there is no Pulumi CLI here; `make engine` builds one where Go is installed")
     return found
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that stand on a Docker engine build images: `make test-engine` runs them, `make test` does not."""
-    for item in items:
-        if "docker_here" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.containers)
 
 
 @pytest.fixture(scope="session")
