@@ -76,14 +76,18 @@ golden-graph: .venv/.ready-dev ## Write the resource graphs in tests/golden anew
 orphans: .venv/.ready-infra ## Name what Verda bills for STACK and its state does not know
 	@$(OPERATE) orphans
 
-test: lint redis-server nginx chromium ## Check and test everything: lint, fast tests, then slow ones, then the engine's
-	@# The engine is built beside the tests that need none, with what they leave of the machine; nothing outlives this verb.
-	@nice $(VENV) -m infra.rehearsal.engine > /dev/null & trap wait EXIT; \
+test: lint redis-server nginx chromium ## Check and test everything: lint, fast tests, then slow ones and the engine's side by side
+	@# Slow tests mostly wait, so two lanes run at once; the engine, which the second needs, is built beside the fast tests.
+	@# A slow test meets real processes on a machine of unknown load: one that fails is run once more, and named.
+	@mkdir -p out; failed=0; \
+	nice $(VENV) -m infra.rehearsal.engine > /dev/null & trap wait EXIT; \
 	$(VENV) -m pytest -m "not slow and not images and not engine"; \
-	: "A slow test meets real processes on a machine of unknown load: one that fails is run once more, and named."; \
-	$(VENV) -m pytest -m "slow and not images and not engine" --reruns 1; \
-	wait $$! || true; \
-	$(VENV) -m pytest -m "engine and not containers" --reruns 1
+	{ failed=0; $(VENV) -m infra.rehearsal.engine > /dev/null || true; \
+	  $(VENV) -m pytest -m "engine and not containers" --reruns 1 || failed=1; \
+	  $(VENV) -m pytest tests/browser -m slow --reruns 1 || failed=1; exit $$failed; } > out/second-lane.log 2>&1 & lane=$$!; \
+	$(VENV) -m pytest -m "slow and not images and not engine" --ignore tests/browser --reruns 1 || failed=1; \
+	echo "The other lane: the real Pulumi engine, and the stock page in a browser."; \
+	wait $$lane || failed=1; cat out/second-lane.log; exit $$failed
 
 test-fast: redis-server nginx .venv/.ready-dev ## Run the fast tests only
 	@$(VENV) -m pytest -m "not slow and not images and not engine"
