@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,12 @@ def copy_to(inputs: Properties) -> None:
 async def _run(inputs: Properties, command: str) -> tuple[str, str]:
     async with _connected(inputs["connection"]) as connection:
         try:
-            done = await connection.run(command, input=inputs.get("stdin") or "", env=inputs.get("environment") or {})
+            process = await connection.create_process(command, env=inputs.get("environment") or {})
+            # A command that reads nothing may have ended before anything is written to it.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                process.stdin.write(inputs.get("stdin") or "")
+                process.stdin.write_eof()
+            done = await process.wait()
         except asyncssh.Error as error:
             raise ProviderFailure(f"the connection was lost while the command ran: {error.reason}") from error
     stdout, stderr = str(done.stdout), str(done.stderr)
