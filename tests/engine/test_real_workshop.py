@@ -103,4 +103,4 @@ def test_the_host_goes_with_a_verified_backup(workshop: Rehearsal) -> None:
     evening = workshop.with_setting("comfyume:gpu.count", 0).up()
     assert "gpu-1" in evening.names("delete")
     assert [machine.name for machine in machines.list_machines(workshop.cloud.folder)] == ["comfyume-staging-app"]
-    assert list(workshop.cloud.folder.rglob("*.tar.gz")), "the backup lies in the rehearsed cloud"
+    assert list(workshop.cloud.folder.rglob("comfyume-staging-gpu-1-*.tar")), "its backup lies in the rehearsed cloud"
