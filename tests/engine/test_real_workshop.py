@@ -16,6 +16,7 @@ from infra.rehearsal.docker_engine import DockerFailed, docker
 from infra.rehearsal.machine_container import sweep_left_over
 from infra.rehearsal.visit import password_of, run_one_job, visiting
 from infra.rehearsal.workshop import rehearsed_workshop
+from tests.support.wait import wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -97,6 +98,19 @@ def test_one_more_participant_restarts_nobody(workshop: Rehearsal) -> None:
     workshop.with_setting("comfyume:participants.newcomer", {}).up()
     assert len(run_one_job(workshop, "newcomer").picture) > 100
     assert {container: inspected(container)["State"]["StartedAt"] for container in CONTAINERS} == before
+
+
+def test_a_container_over_its_memory_dies_alone_and_returns(workshop: Rehearsal) -> None:
+    hungry = "comfyume-staging-frontend-user003"
+    before = {container: inspected(container)["State"]["StartedAt"] for container in CONTAINERS}
+    # A full temporary folder and many small processes: the kernel ends the largest process, which is the service.
+    eater = "python -c 'import time; kept = bytearray(b\"x\" * (25 << 20)); time.sleep(600)'"
+    full = f"head -c 60000000 /dev/zero > /tmp/full; for n in 1 2 3 4 5 6 7 8; do {eater} & done; wait"
+    docker("exec", "--detach", hungry, "sh", "-c", full)
+    wait_for(lambda: inspected(hungry)["State"]["StartedAt"] != before[hungry], "the hungry one to be started again")
+    wait_for(lambda: inspected(hungry)["State"]["Health"]["Status"] == "healthy", "the hungry one to be well again")
+    after = {container: inspected(container)["State"]["StartedAt"] for container in CONTAINERS}
+    assert {container for container in CONTAINERS if after[container] != before[container]} == {hungry}
 
 
 def test_the_host_goes_with_a_verified_backup(workshop: Rehearsal) -> None:
