@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pathspec
 
-REPOSITORY = Path(__file__).parents[1]
-
 
 def content_of(service: str, build_args: Mapping[str, str], repository: Path) -> str:
     """Twelve hex digits of everything that decides what `images/<service>` becomes.

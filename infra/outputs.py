@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 
 from infra.components.admin import PORT as ADMIN_PORT
+from infra.components.edge import AUTH_ADDRESS
 from infra.components.frontend_pool import PORT as FRONTEND_PORT
 from infra.components.monitoring import GRAFANA_PORT, PORTAINER_PORT
 from infra.components.queue_manager import PORT as QUEUE_PORT
@@ -97,7 +98,7 @@ def app_containers(stack: Stack) -> list[ContainerOutput]:
     return [
         _container(naming, "redis", limits.redis, "redis"),
         _container(naming, "queue-manager", limits.queue_manager, "queue_manager", queue),
-        _container(naming, "auth", limits.auth, "auth", "auth:8170/healthz"),
+        _container(naming, "auth", limits.auth, "auth", f"{AUTH_ADDRESS}/healthz"),
         _container(naming, "admin", limits.admin, "admin", f"admin:{ADMIN_PORT}/healthz"),
         _container(naming, "nginx", limits.nginx, "nginx"),
     ]
@@ -133,12 +134,12 @@ def _buckets(settings: StackSettings) -> list[BucketOutput]:
     storage = settings.object_storage
     return [
         BucketOutput(
-            role=role.replace("_", "-"),
-            name=getattr(storage.buckets, role).name,
+            role=role,
+            name=bucket.name,
             endpoint=storage.endpoint,
-            locked_days=getattr(storage.buckets, role).locked_days,
+            locked_days=bucket.locked_days,
         )
-        for role in type(storage.buckets).model_fields
+        for role, bucket in storage.buckets.by_role().items()
     ]
 
 

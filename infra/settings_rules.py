@@ -63,7 +63,7 @@ def _tailnet(app_host: Any, gpu: Any) -> Iterator[str]:
 
 def _buckets(object_storage: Any) -> Iterator[str]:
     buckets = object_storage.buckets
-    names = [getattr(buckets, role).name for role in type(buckets).model_fields] + object_storage.legacy_buckets
+    names = [bucket.name for bucket in buckets.by_role().values()] + object_storage.legacy_buckets
     for name, count in Counter(names).items():
         if count > 1:
             yield f"object_storage: `{name}` is named {count} times; give each bucket a name of its own"

@@ -142,6 +142,10 @@ class Buckets(Section):
     worker_container: BucketSettings = Field(description="Container images.")
     user_files: BucketSettings = Field(description="What the participants made.")
 
+    def by_role(self) -> dict[str, BucketSettings]:
+        """`cache`, `model-vault`, `worker-container`, `user-files`: the roles as they are called everywhere else."""
+        return {name.replace("_", "-"): getattr(self, name) for name in type(self).model_fields}
+
 
 class ObjectStorageSettings(Section):
     """The buckets on R2, all in the European jurisdiction."""

@@ -2,11 +2,9 @@
 
 import tomllib
 from functools import cache
-from pathlib import Path
 
+from infra.repository import REPOSITORY
 from infra.settings_sections import ImageOverrides
-
-REPOSITORY = Path(__file__).parents[1]
 
 
 @cache

@@ -9,7 +9,6 @@ from infra.components.container_host import FRONT, REDIS, ContainerHost, Contain
 from infra.components.host_files import last_line, run_steps
 from infra.components.machine import Machine
 from infra.components.vps import Vps, VpsArgs
-from infra.key_file import private_key_file
 from infra.remote.bootstrap import AppHostFacts, app_host_steps
 from infra.remote.ensure.tailnet import AUTH_KEY
 from infra.stack import Stack
@@ -70,10 +69,8 @@ class AppHost(pulumi.ComponentResource):
             f"{name}-engine",
             ContainerHostArgs(
                 machine=self.machine,
-                naming=args.stack.naming,
-                key_file=private_key_file(args.stack.naming.stack, settings.operator_private_key),
+                stack=args.stack,
                 networks=NETWORKS,
-                overrides=settings.image_overrides,
             ),
             pulumi.ResourceOptions(parent=self),
         )

@@ -59,11 +59,10 @@ class Backups(pulumi.ComponentResource):
 def backup_settings(settings: StackSettings, host: str) -> str:
     """The public half: buckets by role, endpoint, recipient, whose backups these are."""
     storage = settings.object_storage
-    roles = type(storage.buckets).model_fields
     document = {
         "host": host,
         "endpoint": storage.endpoint,
-        "buckets": {role.replace("_", "-"): getattr(storage.buckets, role).name for role in roles},
+        "buckets": {role: bucket.name for role, bucket in storage.buckets.by_role().items()},
         "recipient": settings.backup_recipient,
     }
     return json.dumps(document, indent=1)

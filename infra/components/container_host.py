@@ -8,8 +8,8 @@ import pulumi_docker as docker
 
 from infra.components.machine import Machine
 from infra.components.service_image import ServiceImage, ServiceImageArgs
-from infra.naming import Naming
-from infra.settings_sections import ImageOverrides
+from infra.key_file import private_key_file
+from infra.stack import Stack
 from infra.versions import image_named
 
 FRONT, REDIS = "front", "redis"
@@ -18,13 +18,11 @@ FRONT, REDIS = "front", "redis"
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerHostArgs:
-    """`networks` maps a short name to whether it is cut off from the world; `key_file` is what ssh logs in with."""
+    """`networks` maps a short name to whether it is cut off from the world."""
 
+    stack: Stack
     machine: Machine
-    naming: Naming
-    key_file: str
     networks: Mapping[str, bool]
-    overrides: ImageOverrides
 
 
 class ContainerHost(pulumi.ComponentResource):
@@ -37,19 +35,20 @@ class ContainerHost(pulumi.ComponentResource):
     def __init__(self, name: str, args: ContainerHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("comfyume:machines:ContainerHost", name, None, opts)
         self._name, self._args, self.machine = name, args, args.machine
+        naming, settings = args.stack.naming, args.stack.settings
         self._images: dict[str, ServiceImage] = {}
         self.provider = docker.Provider(
             f"{name}-docker",
             host=pulumi.Output.concat("ssh://root@", args.machine.address),
-            ssh_opts=_ssh_options(args.machine, args.key_file),
+            ssh_opts=_ssh_options(args.machine, private_key_file(naming.stack, settings.operator_private_key)),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.machine.ready]),
         )
         self.network_names = {
             short: docker.Network(
                 f"{name}-network-{short}",
-                name=args.naming.of(args.machine.name, short),
+                name=naming.of(args.machine.name, short),
                 internal=cut_off,
-                labels=[docker.NetworkLabelArgs(label=key, value=value) for key, value in args.naming.labels.items()],
+                labels=[docker.NetworkLabelArgs(label=key, value=value) for key, value in naming.labels.items()],
                 opts=self.options(self),
             ).name
             for short, cut_off in args.networks.items()
@@ -70,7 +69,7 @@ class ContainerHost(pulumi.ComponentResource):
         """An image that this repository does not build, by its digest."""
         return docker.RemoteImage(
             f"{self._name}-image-{name}",
-            name=image_named(name, self._args.overrides),
+            name=image_named(name, self._args.stack.settings.image_overrides),
             keep_locally=True,
             opts=self.options(self),
         )
@@ -79,7 +78,7 @@ class ContainerHost(pulumi.ComponentResource):
         after: list[pulumi.Resource] = []
         if service in ("python", "nginx"):
             base = "python" if service == "python" else "debian"
-            build_args = {"BASE": image_named(base, self._args.overrides)}
+            build_args = {"BASE": image_named(base, self._args.stack.settings.image_overrides)}
         else:
             python = self.service_image("python")
             after, build_args = [python.built], {"PYTHON_IMAGE": python.reference}
@@ -87,7 +86,7 @@ class ContainerHost(pulumi.ComponentResource):
             f"{self._name}-image-{service.replace('_', '-')}",
             ServiceImageArgs(
                 service=service,
-                naming=self._args.naming,
+                naming=self._args.stack.naming,
                 architecture=self.machine.architecture,
                 build_args=build_args,
             ),

@@ -24,6 +24,7 @@ from services.domain.names import Role
 
 AUTH = "/etc/comfyume/auth"
 EDGE = "/etc/comfyume/edge"
+AUTH_ADDRESS = "auth:8170"
 DOCKER_DNS = "127.0.0.11"
 EVERYBODY = "0.0.0.0"
 
@@ -42,7 +43,6 @@ class SignIn(pulumi.ComponentResource):
 
     container: docker.Container
     files: pulumi.Resource
-    address: str
 
     def __init__(self, name: str, args: SignInArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("comfyume:services:SignIn", name, None, opts)
@@ -100,7 +100,6 @@ class SignIn(pulumi.ComponentResource):
             ),
             args.host.options(self, after=[self.files, image.built]),
         )
-        self.address = "auth:8170"
         self.register_outputs({})
 
 
@@ -180,7 +179,7 @@ class Edge(pulumi.ComponentResource):
             certificate=PurePosixPath("/etc/comfyume/certificate.pem"),
             certificate_key=PurePosixPath("/etc/comfyume/certificate-key.pem"),
             run_dir=PurePosixPath("/run/comfyume"),
-            auth=self._args.sign_in.address,
+            auth=AUTH_ADDRESS,
             queue_manager=f"queue-manager:{QUEUE_PORT}",
             admin=self._args.admin_address,
             workspaces=[

@@ -12,13 +12,12 @@ from infra.components.app_host import AppHost
 from infra.components.backups import FOLDER as BACKUP_FOLDER
 from infra.components.backups import backup_settings, credentials
 from infra.components.container_host import ContainerHost, ContainerHostArgs
-from infra.components.host_files import HostFile, HostFolder, host_files, last_line, run_steps
+from infra.components.host_files import HostFile, HostFolder, command_on, host_files, last_line, run_steps
 from infra.components.machine import Machine
 from infra.components.object_storage import ObjectStorage
 from infra.components.queue_manager import QueueManager, credential_file, new_token
 from infra.components.service_container import Mount, ServiceContainerArgs, service_container
 from infra.environment import environment_of
-from infra.key_file import private_key_file
 from infra.remote.bootstrap import SCRATCH, SHARED, GpuHostFacts, gpu_host_steps
 from infra.remote.ensure import ensure_key_recipient, ensure_no_key_recipient, ensure_worker_key
 from infra.remote.ensure.tailnet import AUTH_KEY
@@ -92,10 +91,8 @@ class GpuHost(pulumi.ComponentResource):
             f"{name}-engine",
             ContainerHostArgs(
                 machine=self.machine,
-                naming=args.stack.naming,
-                key_file=private_key_file(args.stack.naming.stack, args.stack.settings.operator_private_key),
+                stack=args.stack,
                 networks={"workers": False},
-                overrides=args.stack.settings.image_overrides,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -218,24 +215,20 @@ class GpuHost(pulumi.ComponentResource):
     def _keys_offered(self) -> list[pulumi.Resource]:
         """On the app host: this machine's way in to fetch its keys, and the keys; all of it goes with the machine."""
         app = self._args.app.machine
-        gone = ensure_no_key_recipient(self.physical_name).shell
-        recipient = command.remote.Command(
+        recipient = command_on(
+            app,
             f"{self._name}-key-recipient",
-            connection=app.connection,
-            create=self.machine.host_key.apply(lambda key: ensure_key_recipient(self.physical_name, key).shell),
-            delete=gone,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions.merge(
-                app.options(self),
-                pulumi.ResourceOptions(ignore_changes=["connection"], delete_before_replace=True),
-            ),
+            self.machine.host_key.apply(lambda key: ensure_key_recipient(self.physical_name, key).shell),
+            self,
+            delete=ensure_no_key_recipient(self.physical_name).shell,
+            further=pulumi.ResourceOptions(delete_before_replace=True),
         )
         writer = self._args.storage.writers["gpu-host"]
         offered: list[pulumi.Resource] = [
             self._offer(BACKUP_KEY, credentials(writer.access_key_id, writer.secret_access_key), recipient)
         ]
-        self._tokens = {worker: new_token(f"token-{worker}", self) for worker in self.workers}
-        for worker, token in self._tokens.items():
+        for worker in self.workers:
+            token = new_token(f"token-{worker}", self)
             offered.append(self._offer(worker, token, recipient))
             offered.append(
                 host_files(
@@ -248,17 +241,9 @@ class GpuHost(pulumi.ComponentResource):
     def _offer(
         self, name: str, content: pulumi.Output[str], recipient: command.remote.Command
     ) -> command.remote.Command:
-        app = self._args.app.machine
-        step = ensure_worker_key(self.physical_name, name, name)
-        return command.remote.Command(
-            f"{self._name}-offered-{name}",
-            connection=app.connection,
-            create=step.shell,
-            stdin=content,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions.merge(
-                app.options(self, after=[recipient]), pulumi.ResourceOptions(ignore_changes=["connection"])
-            ),
+        shell = ensure_worker_key(self.physical_name, name, name).shell
+        return command_on(
+            self._args.app.machine, f"{self._name}-offered-{name}", shell, self, stdin=content, after=[recipient]
         )
 
     def _start(self, worker: str, engine: ContainerHost) -> None:

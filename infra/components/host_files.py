@@ -35,24 +35,44 @@ class HostFolder:
     owner: str = "root:root"
 
 
+def command_on(
+    machine: Machine, name: str, create: pulumi.Input[str], parent: pulumi.Resource, *,
+    stdin: pulumi.Input[str] | None = None, delete: str | None = None,
+    after: list[pulumi.Resource] | None = None, further: pulumi.ResourceOptions | None = None,
+) -> command.remote.Command:  # fmt: skip
+    """Run shell text on a machine; every command of the stack is made here.
+
+    The way in may change, for example with a new key; that is no reason to do the same thing again.
+    """
+    options = pulumi.ResourceOptions.merge(
+        machine.options(parent, after=after), pulumi.ResourceOptions(ignore_changes=["connection"])
+    )
+    return command.remote.Command(
+        name,
+        connection=machine.connection,
+        create=create,
+        delete=delete,
+        stdin=stdin,
+        add_previous_output_in_env=False,
+        opts=pulumi.ResourceOptions.merge(options, further),
+    )
+
+
 def host_files(
     name: str, machine: Machine, files: Sequence[HostFile], parent: pulumi.Resource, *,
     folders: Sequence[HostFolder] = (), after: list[pulumi.Resource] | None = None, then: str = "",
 ) -> command.remote.Command:  # fmt: skip
     """Put files in place, atomically, and only where they differ; `then` is shell text that runs after them."""
     lines = [_line(file) for file in files]
-    return command.remote.Command(
+    return command_on(
+        machine,
         name,
-        connection=machine.connection,
-        create=script(name, _make(folders) + _UNPACK + then, reads_stdin=True),
-        delete=script(name, "".join(f"rm -f -- {checked_path(file.path)}\n" for file in files)) if files else None,
+        script(name, _make(folders) + _UNPACK + then, reads_stdin=True),
+        parent,
         stdin=_secret(lines),
-        add_previous_output_in_env=False,
-        opts=pulumi.ResourceOptions.merge(
-            machine.options(parent, after=after),
-            # The way in may change, for example with a new key; that is no reason to write the same file again.
-            pulumi.ResourceOptions(ignore_changes=["connection"], additional_secret_outputs=["stdout", "stderr"]),
-        ),
+        delete=script(name, "".join(f"rm -f -- {checked_path(file.path)}\n" for file in files)) if files else None,
+        after=after,
+        further=pulumi.ResourceOptions(additional_secret_outputs=["stdout", "stderr"]),
     )
 
 
@@ -68,15 +88,13 @@ def run_steps(
     done: dict[str, command.remote.Command] = {}
     waited_for = after or []
     for step in steps:
-        done[step.name] = command.remote.Command(
+        done[step.name] = command_on(
+            machine,
             f"{machine.name}-{step.name}",
-            connection=machine.connection,
-            create=shells[step.name] if shells is not None else step.shell,
+            shells[step.name] if shells is not None else step.shell,
+            parent,
             stdin=secrets[step.stdin_secret] if step.stdin_secret else None,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions.merge(
-                machine.options(parent, after=waited_for), pulumi.ResourceOptions(ignore_changes=["connection"])
-            ),
+            after=waited_for,
         )
         waited_for = [done[step.name]]
     return done
@@ -90,7 +108,7 @@ def last_line(done: command.remote.Command) -> pulumi.Output[str]:
 
 _UNPACK = """
 staging=$(mktemp /run/comfyume-XXXXXX)
-trap 'rm -f -- "$staging"' EXIT
+trap 'rm -f -- "$staging" ${temporary:+"$temporary"}' EXIT
 while read -r path mode owner content; do
   printf %s "$content" | base64 -d > "$staging"
   put_file "$path" "$mode" "$owner" < "$staging"

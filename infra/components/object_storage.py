@@ -53,10 +53,7 @@ class ObjectStorage(pulumi.ComponentResource):
     def __init__(self, name: str, args: ObjectStorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("comfyume:storage:ObjectStorage", name, None, opts)
         self._stack, self._settings = args.stack, args.stack.settings.object_storage
-        roles: dict[str, BucketSettings] = {
-            role.replace("_", "-"): getattr(self._settings.buckets, role)
-            for role in type(self._settings.buckets).model_fields
-        }
+        roles = self._settings.buckets.by_role()
         self.bucket_names = {role: self._bucket(role, wanted) for role, wanted in roles.items()}
         for legacy in self._settings.legacy_buckets:
             self._kept_bucket(f"bucket-legacy-{legacy}", legacy, adopt=True)

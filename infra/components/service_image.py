@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from infra.content import REPOSITORY as REPOSITORY
 from infra.content import content_of
 from infra.naming import Naming
+from infra.repository import REPOSITORY as REPOSITORY
 
 
 @dataclass(frozen=True, kw_only=True)

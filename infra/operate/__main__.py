@@ -8,9 +8,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from infra.operate import changes, looks
-from infra.operate.backend import REPOSITORY
 from infra.operate.desk import notes
 from infra.operate.options import Verb
+from infra.repository import REPOSITORY
 from services.domain.errors import WorkshopError
 
 HELP = """Operate a deployed stack. `make up STACK=prod` and the like call this.

@@ -15,9 +15,9 @@ from pathlib import Path
 from pulumi import automation
 
 from infra.rehearsal import engine
+from infra.repository import REPOSITORY
 from services.domain.errors import InvalidInput, Unavailable
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 WHERE = (
     "PULUMI_BACKEND_URL: is not set; say where the state lives: file:///home/me/state, or "
     "'s3://BUCKET?endpoint=https://ACCOUNT.eu.r2.cloudflarestorage.com&region=auto&s3ForcePathStyle=true'."

@@ -15,8 +15,9 @@ from pulumi import automation
 from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
 
-from infra.operate.backend import REPOSITORY, check_environment, engine_command
+from infra.operate.backend import check_environment, engine_command
 from infra.rehearsal.outcomes import Outcome, Step
+from infra.repository import REPOSITORY
 from infra.settings_refusals import NAMESPACE
 from services.domain.errors import NotFound, Unavailable
 

@@ -30,12 +30,10 @@ from pulumi.automation._stack import StackInitMode
 
 from infra.rehearsal import engine, made_up
 from infra.rehearsal.outcomes import DeploymentFailed, Outcome
-from infra.rehearsal.providers.cloud import FOLDER_VARIABLE, Cloud
+from infra.rehearsal.providers.cloud import FOLDER_VARIABLE, MACHINES_VARIABLE, Cloud
 from infra.rehearsal.providers.install import install
-from infra.rehearsal.providers.schema import REPOSITORY
 from infra.rehearsal.stack_file import StackFile
-
-MACHINES_VARIABLE = "COMFYUME_REHEARSAL_MACHINES"
+from infra.repository import REPOSITORY
 
 
 class _Stack(automation.Stack):

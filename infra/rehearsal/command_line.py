@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from infra.rehearsal.automation import Rehearsal
 from infra.rehearsal.providers.install import write_launcher
-from infra.rehearsal.providers.schema import REPOSITORY
+from infra.repository import REPOSITORY
 
 _SECONDS = 600
 _QUIET = ("--non-interactive", "--color", "never")

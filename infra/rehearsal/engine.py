@@ -6,17 +6,15 @@ What is built is pinned in `engine/go.mod` beside this file and lies in the user
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from infra.rehearsal.caches import cache_folder
+from infra.rehearsal.locks import exclusive
 
 _PINS = Path(__file__).with_name("engine")
 _OLDEST = (3, 250)
@@ -92,7 +90,7 @@ def _build() -> Path:
             "neither the Pulumi CLI (3.250 or newer, not 3.256 or 3.257) nor Go to build it is installed; install one"
         )
     kept = _kept()
-    with _alone(kept.with_name("lock")):
+    with exclusive(kept.parent.name):
         if not kept.exists():
             _compile(go, kept)
     return kept
@@ -122,13 +120,6 @@ def _compile(go: str, kept: Path) -> None:
         raise EngineMissing(f"there is no Pulumi CLI, and Go could not build {version} here: {last}") from None
     new.rename(kept)
     print(f"The Pulumi CLI {version} is ready.", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.rehearsal import machine_container, machine_host
+from infra.rehearsal.providers.cloud import MACHINES_VARIABLE
 
 RECORD = "machine.json"
 
@@ -43,7 +44,7 @@ class Machine:
 
 def real_machines() -> bool:
     """Whether machines and containers are really started (COMFYUME_REHEARSAL_MACHINES is not `none`)."""
-    return os.environ.get("COMFYUME_REHEARSAL_MACHINES", "") != "none"
+    return os.environ.get(MACHINES_VARIABLE, "") != "none"
 
 
 def check_abilities(folder: Path) -> None:

@@ -15,7 +15,7 @@ from infra.rehearsal import made_up
 from infra.rehearsal.automation import Rehearsal
 from infra.rehearsal.outcomes import Outcome
 from infra.rehearsal.providers.cloud import Fault
-from infra.rehearsal.providers.schema import REPOSITORY
+from infra.repository import REPOSITORY
 from infra.verda.backup import WAIVER_VARIABLE
 from infra.verda.orphans import all_billed, find_orphans, ids_in_state
 from tests.engine.killing import in_background, kill_engine, still_running

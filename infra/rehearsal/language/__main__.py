@@ -17,6 +17,7 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
+from infra.rehearsal.listening import serve
 from infra.rehearsal.parents import end_with_parent
 
 SHOWN_ALREADY = 32
@@ -82,10 +83,7 @@ def main() -> None:
     listener = grpc.server(futures.ThreadPoolExecutor(8))
     host = PythonHost(sys.argv[1] if len(sys.argv) > 1 else "")
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, listener)
-    port = listener.add_insecure_port("127.0.0.1:0")
-    listener.start()
-    print(port, flush=True)
-    listener.wait_for_termination()
+    serve(listener)
 
 
 if __name__ == "__main__":

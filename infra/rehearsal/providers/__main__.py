@@ -14,6 +14,7 @@ from concurrent import futures
 
 import grpc
 
+from infra.rehearsal.listening import serve
 from infra.rehearsal.parents import end_with_parent
 from infra.rehearsal.providers import server
 from infra.rehearsal.providers.cloud import Cloud
@@ -57,10 +58,7 @@ def main() -> None:
     endless = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     listener = grpc.server(futures.ThreadPoolExecutor(_MANY), options=endless)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(service, listener)
-    port = listener.add_insecure_port("127.0.0.1:0")
-    listener.start()
-    print(port, flush=True)
-    listener.wait_for_termination()
+    serve(listener)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER_VARIABLE = "COMFYUME_REHEARSAL"
+MACHINES_VARIABLE = "COMFYUME_REHEARSAL_MACHINES"
+"""`none`: nothing real is started, addresses are invented and commands only recorded."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from infra.rehearsal.providers.schema import REPOSITORY, installed_packages, package_schema
+from infra.rehearsal.providers.schema import installed_packages, package_schema
+from infra.repository import REPOSITORY
 
 
 def install(pulumi_home: Path) -> None:

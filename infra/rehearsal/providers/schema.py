@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.rehearsal.caches import cache_folder
+from infra.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 _FORM = 2  # counts up when what is written below changes
 
 

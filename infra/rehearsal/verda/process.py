@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from infra.rehearsal.providers.cloud import MACHINES_VARIABLE
+
 
 class StandInFailed(RuntimeError):
     """The stand-in ended before it told its address."""
@@ -15,7 +17,7 @@ class StandInFailed(RuntimeError):
 @contextmanager
 def running(cloud: Path, *, port: int = 0, machines: bool = False) -> Iterator[str]:
     """The stand-in's base URL, for VERDA_BASE_URL. With `machines` each rented machine is a container."""
-    environment = {**os.environ, "COMFYUME_REHEARSAL_MACHINES": "real" if machines else "none"}
+    environment = {**os.environ, MACHINES_VARIABLE: "real" if machines else "none"}
     command = [sys.executable, "-m", "infra.rehearsal.verda", "--cloud", str(cloud), "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
